@@ -1,0 +1,1 @@
+export type { BlockStore, Scope, SealedBlock, StoredRecord, StoreStatus } from "./block-store.ts";

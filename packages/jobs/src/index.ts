@@ -1,0 +1,1 @@
+export type { Bus, ClaimedJob, JobQueue, Lease, Table, TableEntry } from "./jobs.ts";

@@ -1,0 +1,1 @@
+export type { Kv, KvOperation } from "./kv.ts";

@@ -1,0 +1,42 @@
+export { BLOCK_BYTES_MAX, DISK_BLOCK_BYTES, IDS_PER_REQUEST_MAX, MESSAGE_BYTES, SEAL_OVERHEAD_BYTES_MAX } from "./block-size.ts";
+export {
+  BLOCK_ID_BYTES,
+  type BlockId,
+  type RepositoryId,
+  type ResourceKey,
+  resourceKeyText,
+  type SessionId,
+  type TaskId,
+} from "./ids.ts";
+export { addStats, EMPTY_STATS, type StreamRoot, type StreamStats } from "./root.ts";
+export {
+  type ConsistencyClass,
+  type ConsistencyWindow,
+  type Failure,
+  isRestorePoint,
+  type ResourceResult,
+  type ResourceState,
+  type SessionKind,
+  type SessionPhase,
+  type SessionRecord,
+  type SessionSource,
+  type SessionState,
+  sessionOutcome,
+  type VerifyLevel,
+} from "./session.ts";
+export type {
+  CheckResult,
+  CloudTarget,
+  DiscoveredResource,
+  DiscoverResult,
+  FreezeResult,
+  FrozenResource,
+  PlanResult,
+  RestoreMaps,
+  RestoreOptions,
+  Selection,
+  SweepResult,
+  Task,
+  TaskKind,
+  TaskResults,
+} from "./task.ts";

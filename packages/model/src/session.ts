@@ -1,0 +1,114 @@
+/**
+ * A session: one run of a backup or a restore over a project. Its record is stored, sealed, on the storage
+ * nodes; a backup session whose record says `succeeded` or `partial` is a restore point. All values are JSON-safe.
+ */
+
+import type { SessionId } from "./ids.ts";
+import type { StreamRoot, StreamStats } from "./root.ts";
+
+export type SessionKind = "backup" | "restore" | "check";
+export type SessionPhase = "prepare" | "freeze" | "stream" | "commit" | "clean" | "plan" | "apply" | "verify" | "check" | "ended";
+export type SessionState = "running" | "succeeded" | "partial" | "failed" | "cancelled";
+
+/** How well the bytes of a resource agree in time. `immutable`: the service never changes them. `fuzzy`: read while in use. */
+export type ConsistencyClass = "immutable" | "quiesced" | "group" | "crash" | "fuzzy";
+
+/** An error as it is stored and sent: what a CodedError says, without a stack. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+  readonly facts?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** `metadata`: fields compared. `hash`: and the service's own hash. `data`: and every byte read back. */
+export type VerifyLevel = "metadata" | "hash" | "data";
+
+export type ResourceState = "pending" | "running" | "succeeded" | "failed" | "skipped";
+
+/** One resource in one session: what was captured, or what restoring it came to. */
+export interface ResourceResult {
+  readonly type: string;
+  /** Id in the source cloud. */
+  readonly id: string;
+  readonly name: string;
+  readonly state: ResourceState;
+  /** The resource's metadata as captured. */
+  readonly document?: StreamRoot;
+  /** Named byte streams: `data` for a disk or image, `listing` for a tree of objects or files. */
+  readonly streams: Readonly<Record<string, StreamRoot>>;
+  readonly stats: StreamStats;
+  readonly consistency?: ConsistencyClass;
+  /** How the source's own hash was used: `verified` while reading, `skipped` because it proved nothing changed, `none` if the source has none. */
+  readonly sourceHash?: "verified" | "skipped" | "none";
+  readonly failure?: Failure;
+  /** Said to the user though the resource succeeded. */
+  readonly warnings: readonly string[];
+  /** Restore only: id in the target cloud. */
+  readonly targetId?: string;
+  /** Restore only: what the plan says is done, and why. */
+  readonly action?: "create" | "reuse" | "skip" | "conflict";
+  readonly actionReason?: string;
+  /** Restore only: the highest level of verification that this resource passed. */
+  readonly verified?: VerifyLevel;
+  /** Restore only: each difference found, as `<what>: <expected>, found <found>`. */
+  readonly mismatches?: readonly string[];
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+}
+
+/** When the points in time of a project's volumes were taken. ISO times of the cloud are kept as it gave them. */
+export interface ConsistencyWindow {
+  readonly requestedFirstAt: string;
+  readonly requestedLastAt: string;
+  /** From the first request to the last acknowledgement. */
+  readonly windowMs: number;
+  readonly resources: readonly {
+    readonly type: string;
+    readonly id: string;
+    readonly requestedAt: string;
+    readonly acknowledgedAt: string;
+    readonly createdAt: string;
+  }[];
+}
+
+export interface SessionRecord {
+  readonly version: 1;
+  readonly id: SessionId;
+  readonly kind: SessionKind;
+  readonly state: SessionState;
+  readonly phase: SessionPhase;
+  readonly repositoryId: string;
+  /** What was backed up: the name of the cloud in clouds.yaml and the project, or the input's name. */
+  readonly source: SessionSource;
+  readonly startedAt: string;
+  readonly endedAt?: string;
+  /** The restore point that this backup compared with, or that this restore reads. */
+  readonly parentId?: SessionId;
+  /** The ResourceResult list as a stored stream of JSON lines; set when the session ends. */
+  readonly results?: StreamRoot;
+  readonly counts: { readonly resources: number; readonly succeeded: number; readonly failed: number; readonly skipped: number };
+  readonly stats: StreamStats;
+  readonly consistencyWindow?: ConsistencyWindow;
+  readonly failure?: Failure;
+}
+
+export interface SessionSource {
+  readonly input: "tenant" | "stream" | "fs";
+  readonly cloud?: string;
+  readonly projectId?: string;
+  readonly projectName?: string;
+  readonly name?: string;
+}
+
+/** A backup session one can restore from. */
+export function isRestorePoint(record: Pick<SessionRecord, "kind" | "state" | "results">): boolean {
+  return record.kind === "backup" && (record.state === "succeeded" || record.state === "partial") && record.results !== undefined;
+}
+
+/** The state a session ends in, from its resources (invariant I12). */
+export function sessionOutcome(states: readonly ResourceState[]): "succeeded" | "partial" | "failed" {
+  const failed = states.filter((s) => s === "failed" || s === "pending" || s === "running").length;
+  if (failed === 0) return "succeeded";
+  return failed === states.length ? "failed" : "partial";
+}

@@ -1,0 +1,142 @@
+/**
+ * Tasks: what the coordinator publishes and a worker claims. A task travels as JSON over the bus, so it holds
+ * names and references, never a secret and never data. Running one twice is harmless.
+ */
+
+import type { RepositoryId, ResourceKey, SessionId, TaskId } from "./ids.ts";
+import type { StreamRoot, StreamStats } from "./root.ts";
+import type { ConsistencyWindow, Failure, ResourceResult, VerifyLevel } from "./session.ts";
+
+/** A cloud by its name in clouds.yaml (`envvars` for OS_*), and optionally another project than the one named there. */
+export interface CloudTarget {
+  readonly cloud: string;
+  /** Name or id; default: the project of the credentials. */
+  readonly project?: string;
+}
+
+/** Which resources; an empty list means all. `type`, `type/id` or `type/name`, and `name=GLOB`. */
+export interface Selection {
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/** Old name or id to new name, by kind; `*` maps what has no entry. */
+export interface RestoreMaps {
+  readonly volumeType?: Readonly<Record<string, string>>;
+  readonly availabilityZone?: Readonly<Record<string, string>>;
+  readonly storagePolicy?: Readonly<Record<string, string>>;
+  readonly project?: Readonly<Record<string, string>>;
+}
+
+export interface RestoreOptions {
+  readonly target: CloudTarget;
+  readonly maps: RestoreMaps;
+  /** What to do when the target has a resource of that name: make another beside it, keep what is there, or fail that resource. */
+  readonly onConflict: "create" | "reuse" | "skip" | "fail";
+  /** Put before every restored name. */
+  readonly namePrefix?: string;
+}
+
+interface TaskBase {
+  readonly id: TaskId;
+  readonly sessionId: SessionId;
+  readonly repositoryId: RepositoryId;
+}
+
+/** A resource found in the source cloud, its metadata already stored. */
+export interface DiscoveredResource extends ResourceKey {
+  readonly name: string;
+  readonly document: StreamRoot;
+  /** Expected bytes of data, for progress and order; 0 when the resource is metadata only. */
+  readonly logicalBytes: number;
+  /** Whether it has a point in time to request in the freeze phase. */
+  readonly freezes: boolean;
+  /** Whether it has data to capture in the stream phase. */
+  readonly captures: boolean;
+  readonly warnings: readonly string[];
+}
+
+/** The requested point in time of a resource; `detail` is the resource type's own (such as the id of a volume snapshot). */
+export interface FrozenResource extends ResourceKey {
+  readonly detail: Readonly<Record<string, string>>;
+  readonly requestedAt: string;
+  readonly acknowledgedAt: string;
+  readonly createdAt: string;
+  readonly failure?: Failure;
+}
+
+export type Task =
+  | (TaskBase & { readonly kind: "discover"; readonly source: CloudTarget; readonly selection: Selection })
+  | (TaskBase & { readonly kind: "freeze"; readonly source: CloudTarget; readonly resources: readonly DiscoveredResource[] })
+  | (TaskBase & {
+      readonly kind: "capture";
+      readonly source: CloudTarget;
+      readonly resource: DiscoveredResource;
+      readonly frozen?: FrozenResource;
+      /** The same resource in the parent session. */
+      readonly parent?: ResourceResult;
+    })
+  /** Removes every temporary object of the session from the cloud, by the ledger. */
+  | (TaskBase & { readonly kind: "sweep"; readonly source: CloudTarget })
+  | (TaskBase & { readonly kind: "plan"; readonly options: RestoreOptions; readonly resources: readonly ResourceResult[] })
+  | (TaskBase & {
+      readonly kind: "apply";
+      readonly options: RestoreOptions;
+      readonly resource: ResourceResult;
+      /** `type/source id` to target id of what is restored already. */
+      readonly targets: Readonly<Record<string, string>>;
+    })
+  | (TaskBase & {
+      readonly kind: "verify";
+      readonly options: RestoreOptions;
+      readonly resource: ResourceResult;
+      readonly level: VerifyLevel;
+      readonly targets: Readonly<Record<string, string>>;
+    })
+  | (TaskBase & { readonly kind: "check"; readonly resource: ResourceResult; readonly readData: boolean });
+
+export type TaskKind = Task["kind"];
+
+export interface DiscoverResult {
+  readonly projectId: string;
+  readonly projectName: string;
+  readonly resources: readonly DiscoveredResource[];
+  /** Stats of the documents. */
+  readonly stats: StreamStats;
+  readonly warnings: readonly string[];
+}
+
+export interface FreezeResult {
+  readonly frozen: readonly FrozenResource[];
+  readonly window?: ConsistencyWindow;
+}
+
+/** `plan`: one per resource, in an order that respects dependencies, with `action` and `actionReason` set. */
+export interface PlanResult {
+  readonly projectId: string;
+  readonly projectName: string;
+  readonly resources: readonly (ResourceResult & { readonly dependsOn: readonly string[] })[];
+}
+
+export interface SweepResult {
+  readonly removed: number;
+  /** What could not be removed, and why; it stays in the ledger. */
+  readonly left: readonly Failure[];
+}
+
+export interface CheckResult {
+  readonly blocks: number;
+  readonly bytes: number;
+  readonly damaged: readonly Failure[];
+}
+
+export interface TaskResults {
+  readonly discover: DiscoverResult;
+  readonly freeze: FreezeResult;
+  readonly capture: ResourceResult;
+  readonly sweep: SweepResult;
+  readonly plan: PlanResult;
+  readonly apply: ResourceResult;
+  readonly verify: ResourceResult;
+  readonly check: CheckResult;
+}
