@@ -93,6 +93,8 @@ export type Task =
       readonly level: VerifyLevel;
       readonly targets: Readonly<Record<string, string>>;
     })
+  /** Waits for a client's bytes; claimed by the worker that the client connects to, never from the queue. */
+  | (TaskBase & { readonly kind: "upload"; readonly input: "stream" | "fs"; readonly name: string; readonly parent?: ResourceResult })
   | (TaskBase & { readonly kind: "check"; readonly resource: ResourceResult; readonly readData: boolean });
 
 export type TaskKind = Task["kind"];
@@ -138,5 +140,6 @@ export interface TaskResults {
   readonly plan: PlanResult;
   readonly apply: ResourceResult;
   readonly verify: ResourceResult;
+  readonly upload: ResourceResult;
   readonly check: CheckResult;
 }
