@@ -60,7 +60,8 @@ export interface BlockStore {
 
   /**
    * Bodies in the order of `ids`. A body whose digest does not match is never returned.
-   * `undefined`: not here. Throws BLOCK_CORRUPT (`elsewhere`) naming pack and offset for one that is here but damaged.
+   * `undefined`: not here. Throws BLOCK_CORRUPT (`elsewhere`) for one that is here but damaged; its facts name
+   * `block` (hex id: ask for the others without it), pack and offset.
    */
   get(repositoryId: RepositoryId, ids: readonly BlockId[]): Promise<(SealedBlock | undefined)[]>;
 

@@ -1,1 +1,15 @@
 export type { BlockStore, Scope, SealedBlock, StoredRecord, StoreStatus } from "./block-store.ts";
+export {
+  checkBlock,
+  checkIds,
+  checkRecord,
+  checkRecordKey,
+  checkRepositoryId,
+  checkScope,
+  digestMatches,
+  RECORD_BYTES_MAX,
+  RECORD_KEY_BYTES_MAX,
+  SEALED_BYTES_MAX,
+} from "./checks.ts";
+export { Fences } from "./fences.ts";
+export { type MemoryBlockStore, type MemoryBlockStoreOptions, memoryBlockStore, type StoreMethod } from "./memory.ts";
