@@ -91,6 +91,10 @@ export interface SessionRecord {
   readonly stats: StreamStats;
   readonly consistencyWindow?: ConsistencyWindow;
   readonly failure?: Failure;
+  /** Said to the user though the session succeeded, such as a temporary object that could not be removed. */
+  readonly warnings: readonly string[];
+  /** Restore: only planned, nothing was changed. */
+  readonly dryRun?: boolean;
 }
 
 export interface SessionSource {

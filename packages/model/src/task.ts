@@ -94,7 +94,12 @@ export type Task =
       readonly targets: Readonly<Record<string, string>>;
     })
   /** Waits for a client's bytes; claimed by the worker that the client connects to, never from the queue. */
-  | (TaskBase & { readonly kind: "upload"; readonly input: "stream" | "fs"; readonly name: string; readonly parent?: ResourceResult })
+  | (TaskBase & {
+      readonly kind: "upload";
+      readonly input: "stream" | "fs";
+      readonly name: string;
+      readonly parent?: ResourceResult;
+    })
   | (TaskBase & { readonly kind: "check"; readonly resource: ResourceResult; readonly readData: boolean });
 
 export type TaskKind = Task["kind"];

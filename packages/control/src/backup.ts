@@ -1,0 +1,225 @@
+/**
+ * A tenant's backup: prepare → freeze → stream → commit → clean, each phase fanned out as tasks.
+ *
+ * All metadata is stored before any data moves. The point in time of all volumes is requested by one task, at once. A
+ * resource that fails does not stop the others; the session then ends `partial` and says what is missing. Run again after
+ * a crash it finds the finished tasks and goes on. Whatever happens, the sweep runs last.
+ */
+
+import {
+  type DiscoveredResource,
+  EMPTY_STATS,
+  type FreezeResult,
+  type FrozenResource,
+  type ResourceResult,
+  resourceKeyText,
+  type SessionSource,
+  type StreamStats,
+  sessionOutcome,
+} from "@permafrost/model";
+import { isoTime } from "@permafrost/std";
+import { cancelledOrThrow, endSession, enterPhase, type RunContext } from "./run-context.ts";
+import type { InputBackupSpec, TenantBackupSpec } from "./session-spec.ts";
+import { fromFailure, toFailure } from "./task-entry.ts";
+
+export async function runTenantBackup(context: RunContext, spec: TenantBackupSpec): Promise<void> {
+  const base = { sessionId: spec.sessionId, repositoryId: spec.repositoryId };
+  const cloud = spec.target.cloud;
+  try {
+    await enterPhase(context, "prepare");
+    const [found] = await context.board.run<"discover">(
+      context.repository,
+      context.writer,
+      [{ ...base, id: "discover-1", kind: "discover", source: spec.target, selection: spec.selection }],
+      { signal: context.signal },
+    );
+    if (found === undefined || !found.ok)
+      throw fromFailure(found?.failure ?? { code: "TASK_LOST", message: "Discovery has no outcome" });
+    const { resources, projectId, projectName, stats, warnings } = found.result;
+    const source: SessionSource = { input: "tenant", cloud, projectId, projectName };
+    const parent = await context.store.parentOf(source);
+    const before = new Map(
+      (parent === undefined ? [] : await context.store.allResults(parent)).map((r) => [resourceKeyText(r), r]),
+    );
+    for (const [index, r] of resources.entries()) {
+      context.view.setResource(discovered(r, index === 0 ? stats : EMPTY_STATS), { total: r.logicalBytes });
+    }
+    await enterPhase(context, "freeze", { source, warnings, ...(parent === undefined ? {} : { parentId: parent.id }) });
+
+    const { frozen, window } = await freeze(
+      context,
+      spec,
+      resources.filter((r) => r.freezes),
+    );
+    for (const f of frozen.values()) {
+      if (f.failure !== undefined) context.view.patchResource(f, { state: "failed", failure: f.failure });
+    }
+    await enterPhase(context, "stream", window === undefined ? {} : { consistencyWindow: window });
+
+    const captures = resources
+      .filter((r) => r.captures && context.view.resource(resourceKeyText(r))?.state !== "failed")
+      .map((resource, index) => {
+        const key = resourceKeyText(resource);
+        const [point, old] = [frozen.get(key), before.get(key)];
+        return {
+          ...base,
+          id: `capture-${index + 1}`,
+          kind: "capture" as const,
+          source: spec.target,
+          resource,
+          ...(point ? { frozen: point } : {}),
+          ...(old ? { parent: old } : {}),
+        };
+      });
+    await context.board.run<"capture">(context.repository, context.writer, captures, {
+      signal: context.signal,
+      onUpdate: (task, entry) => {
+        if (entry.result === undefined)
+          context.view.patchResource(task.resource, {
+            state: entry.state === "running" ? "running" : "pending",
+            bytesDone: entry.bytesDone,
+          });
+      },
+      onOutcome: (task, outcome) => {
+        const known = context.view.resource(resourceKeyText(task.resource));
+        if (outcome.ok) context.view.setResource(merge(known, outcome.result));
+        else context.view.patchResource(task.resource, { state: "failed", failure: outcome.failure });
+      },
+    });
+    for (const r of resources)
+      if (!r.captures) context.view.patchResource(r, { state: "succeeded", endedAt: isoTime(context.clock.now()) });
+
+    await enterPhase(context, "clean");
+    const left = await sweep(context, spec);
+    await enterPhase(context, "commit");
+    await endSession(
+      context,
+      resources.length === 0 ? "succeeded" : sessionOutcome(context.view.resources().map((r) => r.state)),
+      { warnings: [...warnings, ...left] },
+    );
+  } catch (error) {
+    const cancelled = cancelledOrThrow(context, error);
+    const left = await sweep({ ...context, signal: new AbortController().signal }, spec).catch((e: unknown) => [
+      `Temporary objects may be left in the cloud: ${toFailure(e).message}`,
+    ]);
+    await endSession(context, cancelled ? "cancelled" : "failed", {
+      failure: toFailure(error),
+      warnings: [...context.view.record.warnings, ...left],
+    });
+  }
+}
+
+/** A stream or tree of files that a client sends to a worker. */
+export async function runInputBackup(context: RunContext, spec: InputBackupSpec): Promise<void> {
+  const source: SessionSource = { input: spec.input, name: spec.name };
+  try {
+    const parent = await context.store.parentOf(source);
+    const [old] = parent === undefined ? [] : await context.store.allResults(parent);
+    await enterPhase(context, "stream", { source, ...(parent === undefined ? {} : { parentId: parent.id }) });
+    const type = spec.input === "stream" ? "input.stream" : "input.tree";
+    context.view.setResource({
+      type,
+      id: spec.name,
+      name: spec.name,
+      state: "pending",
+      streams: {},
+      stats: EMPTY_STATS,
+      warnings: [],
+    });
+    const [outcome] = await context.board.run<"upload">(
+      context.repository,
+      context.writer,
+      [
+        {
+          sessionId: spec.sessionId,
+          repositoryId: spec.repositoryId,
+          id: "upload-1",
+          kind: "upload",
+          input: spec.input,
+          name: spec.name,
+          ...(old ? { parent: old } : {}),
+        },
+      ],
+      {
+        signal: context.signal,
+        queued: false,
+        onUpdate: (_task, entry) =>
+          context.view.patchResource({ type, id: spec.name }, { state: "running", bytesDone: entry.bytesDone }),
+      },
+    );
+    if (outcome === undefined || !outcome.ok)
+      throw fromFailure(outcome?.failure ?? { code: "TASK_LOST", message: "The upload has no outcome" });
+    context.view.setResource(outcome.result);
+    await endSession(context, outcome.result.warnings.length > 0 ? "partial" : "succeeded");
+  } catch (error) {
+    const cancelled = cancelledOrThrow(context, error);
+    for (const r of context.view.resources()) context.view.patchResource(r, { state: "failed", failure: toFailure(error) });
+    await endSession(context, cancelled ? "cancelled" : "failed", { failure: toFailure(error) });
+  }
+}
+
+function discovered(r: DiscoveredResource, stats: StreamStats): ResourceResult {
+  return {
+    type: r.type,
+    id: r.id,
+    name: r.name,
+    state: "pending",
+    document: r.document,
+    streams: {},
+    stats,
+    warnings: r.warnings,
+  };
+}
+
+/** A capture's result beside what discovery knew. */
+function merge(known: ResourceResult | undefined, result: ResourceResult): ResourceResult {
+  if (known === undefined) return result;
+  return {
+    ...known,
+    ...result,
+    document: result.document ?? known.document,
+    warnings: [...known.warnings, ...result.warnings],
+  } as ResourceResult;
+}
+
+async function freeze(
+  context: RunContext,
+  spec: TenantBackupSpec,
+  resources: readonly DiscoveredResource[],
+): Promise<{ frozen: ReadonlyMap<string, FrozenResource>; window: FreezeResult["window"] }> {
+  if (resources.length === 0) return { frozen: new Map(), window: undefined };
+  const [outcome] = await context.board.run<"freeze">(
+    context.repository,
+    context.writer,
+    [
+      {
+        sessionId: spec.sessionId,
+        repositoryId: spec.repositoryId,
+        id: "freeze-1",
+        kind: "freeze",
+        source: spec.target,
+        resources,
+      },
+    ],
+    { signal: context.signal },
+  );
+  if (outcome?.ok !== true) {
+    const failure = outcome?.failure ?? { code: "TASK_LOST", message: "The freeze has no outcome" };
+    const at = { requestedAt: "", acknowledgedAt: "", createdAt: "", detail: {}, failure };
+    return { frozen: new Map(resources.map((r) => [resourceKeyText(r), { type: r.type, id: r.id, ...at }])), window: undefined };
+  }
+  return { frozen: new Map(outcome.result.frozen.map((f) => [resourceKeyText(f), f])), window: outcome.result.window };
+}
+
+/** Removes the session's temporary objects; returns what to tell the user. */
+async function sweep(context: RunContext, spec: TenantBackupSpec): Promise<string[]> {
+  const [outcome] = await context.board.run<"sweep">(
+    context.repository,
+    context.writer,
+    [{ sessionId: spec.sessionId, repositoryId: spec.repositoryId, id: "sweep-1", kind: "sweep", source: spec.target }],
+    { signal: context.signal },
+  );
+  if (outcome === undefined) return [];
+  const left = outcome.ok ? outcome.result.left : [outcome.failure];
+  return left.map((f) => `A temporary object may be left in the cloud: ${f.message} (${f.code})`);
+}

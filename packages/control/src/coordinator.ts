@@ -1,0 +1,326 @@
+/**
+ * The coordinator: takes requests, and, when it holds the lease, runs sessions.
+ *
+ * A request becomes a sealed spec in the repository, a record, and a row in the `sessions` table; whoever leads finds the row and
+ * runs it. A leader that dies is followed by another that runs the same rows again: tasks already done are not repeated.
+ * A session whose row was lost with the bus is ended as `failed` and its temporary objects are swept. The coordinator
+ * keeps nothing that cannot be rebuilt.
+ */
+
+import type { BlockStore } from "@permafrost/blocks";
+import type { Bus, Lease, Table } from "@permafrost/jobs";
+import {
+  checkSelection,
+  isRestorePoint,
+  type SessionId,
+  type SessionRecord,
+  type SessionSource,
+  type StreamRoot,
+} from "@permafrost/model";
+import type { Repository } from "@permafrost/repository";
+import { type Clock, CodedError, fromUtf8, isoTime, type Json, type Random, utf8 } from "@permafrost/std";
+import { runInputBackup, runTenantBackup } from "./backup.ts";
+import { runCheck } from "./check.ts";
+import { Repositories } from "./repositories.ts";
+import { runRestore } from "./restore.ts";
+import { firstRecord, type RunContext } from "./run-context.ts";
+import { newSessionId, type SessionSpec } from "./session-spec.ts";
+import { resolveSession, SessionStore } from "./session-store.ts";
+import { SessionView } from "./session-view.ts";
+import { TaskBoard } from "./task-board.ts";
+import { toFailure } from "./task-entry.ts";
+import { WorkerTable } from "./worker-table.ts";
+
+const LEASE_TTL_MS = 10_000;
+
+export interface CoordinatorOptions {
+  readonly name: string;
+  readonly bus: Bus;
+  readonly store: BlockStore;
+  readonly keyring: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly onEvent?: (event: { readonly message: string; readonly sessionId?: string; readonly code?: string }) => void;
+}
+
+interface SessionRow {
+  readonly repositoryId: string;
+  readonly spec: StreamRoot;
+  readonly cancel: boolean;
+}
+
+type SpecInput<S extends SessionSpec = SessionSpec> = S extends SessionSpec
+  ? Omit<S, "sessionId" | "repositoryId" | "startedAt">
+  : never;
+
+export class Coordinator {
+  readonly repositories: Repositories;
+  readonly workers: WorkerTable;
+  readonly #options: CoordinatorOptions;
+  readonly #board: TaskBoard;
+  readonly #sessions: Table;
+  readonly #running = new Map<
+    SessionId,
+    { readonly view: SessionView; readonly cancel: AbortController; readonly ended: Promise<void> }
+  >();
+
+  private constructor(options: CoordinatorOptions, board: TaskBoard, sessions: Table, workers: WorkerTable) {
+    this.#options = options;
+    this.#board = board;
+    this.#sessions = sessions;
+    this.workers = workers;
+    this.repositories = new Repositories(options.store, options.keyring);
+  }
+
+  static async open(options: CoordinatorOptions): Promise<Coordinator> {
+    const { bus, clock } = options;
+    return new Coordinator(
+      options,
+      await TaskBoard.open(bus, clock),
+      await bus.table("sessions"),
+      await WorkerTable.open(bus, clock),
+    );
+  }
+
+  /** Starts a session and returns its record; a leader runs it. */
+  async start(repositoryNameOrId: string, input: SpecInput): Promise<SessionRecord> {
+    if ("selection" in input) checkSelection(input.selection);
+    const { clock, random } = this.#options;
+    const header = await this.repositories.header(repositoryNameOrId);
+    const repository = await this.repositories.open(header.id);
+    const startedAt = clock.now();
+    const spec = {
+      ...input,
+      sessionId: newSessionId(startedAt, random),
+      repositoryId: repository.id,
+      startedAt: isoTime(startedAt),
+    } as SessionSpec;
+    const writer = repository.writer(scopeOf(spec.sessionId, repository.id, 0n));
+    const { root } = await writer.writeDocument(spec as unknown as Json);
+    await writer.finish();
+    const record = firstRecord(spec, sourceOf(spec));
+    await new SessionStore(repository, 0n).save(record);
+    await this.#sessions.create(spec.sessionId, encodeRow({ repositoryId: repository.id, spec: root, cancel: false }));
+    return record;
+  }
+
+  /** Records of one repository, or of all that are unlocked; newest first; a running session's live record in its stored one's place. */
+  async list(repositoryNameOrId?: string): Promise<SessionRecord[]> {
+    const repositories =
+      repositoryNameOrId === undefined || repositoryNameOrId === ""
+        ? await this.repositories.unlocked()
+        : [await this.repositories.open((await this.repositories.header(repositoryNameOrId)).id)];
+    const records = (await Promise.all(repositories.map((r) => new SessionStore(r, 0n).list()))).flat();
+    return records.map((r) => this.#running.get(r.id)?.view.record ?? r).sort((a, b) => (a.id < b.id ? 1 : -1));
+  }
+
+  /** By id, unambiguous prefix or `latest`. */
+  async find(session: string, repositoryNameOrId?: string): Promise<SessionRecord> {
+    return resolveSession(await this.list(repositoryNameOrId), session);
+  }
+
+  /** The live view of a session that runs here, else one made of its stored record and results. */
+  async view(session: string): Promise<SessionView> {
+    const record = await this.find(session);
+    const running = this.#running.get(record.id);
+    if (running !== undefined) return running.view;
+    const view = new SessionView(record);
+    const store = new SessionStore(await this.repositories.open(record.repositoryId), 0n);
+    for (const result of await store.allResults(record))
+      view.setResource(result, { total: result.stats.logicalBytes, done: result.stats.logicalBytes });
+    return view;
+  }
+
+  /** Asks for cancellation; the session ends as `cancelled` after its clean-up. A session that has ended stays as it is. */
+  async cancel(session: string): Promise<SessionRecord> {
+    const record = await this.find(session);
+    const row = await this.#sessions.get(record.id);
+    if (row !== undefined)
+      await this.#sessions.update(record.id, encodeRow({ ...decodeRow(row.value), cancel: true }), row.revision);
+    return record;
+  }
+
+  /** Removes ended sessions' records. Throws SESSION_RUNNING. */
+  async forget(sessions: readonly string[], dryRun: boolean): Promise<SessionRecord[]> {
+    const all = await this.list();
+    const records = sessions.map((s) => resolveSession(all, s));
+    for (const r of records) {
+      if (r.state === "running")
+        throw new CodedError("SESSION_RUNNING", `Session ${r.id} still runs`, {
+          facts: { session: r.id },
+          hint: "Cancel it first.",
+        });
+    }
+    if (!dryRun) for (const r of records) await new SessionStore(await this.repositories.open(r.repositoryId), 0n).forget(r.id);
+    return records;
+  }
+
+  /** Restore points of a repository. */
+  async restorePoints(repositoryId: string): Promise<SessionRecord[]> {
+    return (await new SessionStore(await this.repositories.open(repositoryId), 0n).list()).filter(isRestorePoint);
+  }
+
+  /** Competes for the lease and, holding it, runs sessions, until the signal aborts. Running sessions are then left for the next leader. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { bus, name, clock } = this.#options;
+    while (!signal.aborted) {
+      try {
+        const lease = await bus.lease("coordinator", name, LEASE_TTL_MS);
+        if (lease !== undefined) await this.#lead(lease, signal);
+      } catch (error) {
+        if (!signal.aborted)
+          this.#event(`Leading failed: ${CodedError.from(error).message}`, undefined, CodedError.from(error).code);
+      }
+      await clock.sleep(1_000, signal).catch(() => undefined);
+    }
+  }
+
+  async #lead(lease: Lease, signal: AbortSignal): Promise<void> {
+    this.#event("Leading");
+    const lost = new AbortController();
+    const both = AbortSignal.any([signal, lost.signal]);
+    const renewing = (async () => {
+      while (!both.aborted) {
+        await this.#options.clock.sleep(LEASE_TTL_MS / 4, both).catch(() => undefined);
+        if (!both.aborted && !(await lease.renew().catch(() => false)))
+          lost.abort(new CodedError("LEASE_LOST", "Another coordinator leads"));
+      }
+    })();
+    try {
+      await this.#endLostSessions(lease.fence);
+      for await (const change of this.#sessions.watch("", both)) {
+        if (change.value === undefined) continue;
+        const row = decodeRow(change.value);
+        const running = this.#running.get(change.key);
+        if (running === undefined) this.#take(change.key, row, lease.fence, both);
+        else if (row.cancel) running.cancel.abort(new CodedError("CANCELLED", "The session was cancelled"));
+      }
+    } finally {
+      lost.abort();
+      await renewing;
+      await Promise.allSettled([...this.#running.values()].map((r) => r.ended));
+      await lease.release().catch(() => undefined);
+      this.#event("No longer leading");
+    }
+  }
+
+  #take(sessionId: SessionId, row: SessionRow, fence: bigint, signal: AbortSignal): void {
+    const cancel = new AbortController();
+    if (row.cancel) cancel.abort(new CodedError("CANCELLED", "The session was cancelled"));
+    const view = new SessionView({
+      ...firstRecord({ sessionId, repositoryId: row.repositoryId, startedAt: "" } as SessionSpec, { input: "tenant" }),
+    });
+    const ended = this.#runSession(sessionId, row, fence, view, cancel.signal, signal).catch((error: unknown) =>
+      this.#event(`Session stopped: ${CodedError.from(error).message}`, sessionId, CodedError.from(error).code),
+    );
+    this.#running.set(sessionId, { view, cancel, ended: ended.then(() => void this.#running.delete(sessionId)) });
+  }
+
+  async #runSession(
+    sessionId: SessionId,
+    row: SessionRow,
+    fence: bigint,
+    view: SessionView,
+    cancel: AbortSignal,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const repository = await this.repositories.open(row.repositoryId);
+    const spec = (await repository.reader().readDocument(row.spec)) as unknown as SessionSpec;
+    const store = new SessionStore(repository, fence);
+    const stored = await store.get(sessionId);
+    if (stored !== undefined && stored.state !== "running") return await this.#close(sessionId);
+    view.update(stored ?? firstRecord(spec, sourceOf(spec)));
+    const writer = repository.writer(scopeOf(sessionId, repository.id, fence));
+    const context: RunContext = {
+      repository,
+      store,
+      writer,
+      board: this.#board,
+      view,
+      clock: this.#options.clock,
+      signal: AbortSignal.any([cancel, signal]),
+    };
+    this.#event(`Session ${spec.kind} runs`, sessionId);
+    if (spec.kind === "restore") await runRestore(context, spec);
+    else if (spec.kind === "check") await runCheck(context, spec);
+    else if (spec.input === "tenant") await runTenantBackup(context, spec);
+    else await runInputBackup(context, spec);
+    await this.#close(sessionId);
+    this.#event(`Session ${view.record.state}`, sessionId, view.record.failure?.code);
+  }
+
+  async #close(sessionId: SessionId): Promise<void> {
+    await this.#sessions.delete(sessionId);
+    await this.#board.clear(sessionId);
+  }
+
+  /** Sessions that run by their record but have no row: the bus was wiped. */
+  async #endLostSessions(fence: bigint): Promise<void> {
+    for (const repository of await this.repositories.unlocked()) {
+      const store = new SessionStore(repository, fence);
+      for (const record of await store.list()) {
+        if (record.state !== "running" || (await this.#sessions.get(record.id)) !== undefined) continue;
+        await this.#sweepLost(repository, record, fence);
+        const failure = {
+          code: "SESSION_LOST",
+          message: "The session was interrupted and its progress was lost with the bus",
+          hint: "Start it again; blocks stored already are not sent twice.",
+        };
+        await store.save({ ...record, state: "failed", phase: "ended", endedAt: isoTime(this.#options.clock.now()), failure });
+        this.#event("Session ended: it was lost with the bus", record.id, failure.code);
+      }
+    }
+  }
+
+  async #sweepLost(repository: Repository, record: SessionRecord, fence: bigint): Promise<void> {
+    if (record.kind !== "backup" || record.source.input !== "tenant" || record.source.cloud === undefined) return;
+    const writer = repository.writer(scopeOf(record.id, repository.id, fence));
+    const source = {
+      cloud: record.source.cloud,
+      ...(record.source.projectId === undefined ? {} : { project: record.source.projectId }),
+    };
+    const task = { id: "sweep-1", sessionId: record.id, repositoryId: repository.id, kind: "sweep" as const, source };
+    // Not awaited: it needs a worker, and sessions should not wait for one to come.
+    void this.#board
+      .run<"sweep">(repository, writer, [task], { signal: new AbortController().signal })
+      .then(() => this.#board.clear(record.id))
+      .catch((error: unknown) => this.#event(`Sweep failed: ${toFailure(error).message}`, record.id, toFailure(error).code));
+  }
+
+  #event(message: string, sessionId?: string, code?: string): void {
+    this.#options.onEvent?.({
+      message,
+      ...(sessionId === undefined ? {} : { sessionId }),
+      ...(code === undefined ? {} : { code }),
+    });
+  }
+}
+
+function scopeOf(sessionId: SessionId, repositoryId: string, fence: bigint) {
+  return { repositoryId, sessionId, taskId: "coordinator", fence };
+}
+
+function sourceOf(spec: SessionSpec): SessionSource {
+  if (spec.kind === "restore")
+    return {
+      input: "tenant",
+      cloud: spec.options.target.cloud,
+      ...(spec.options.target.project === undefined ? {} : { projectName: spec.options.target.project }),
+    };
+  if (spec.kind === "check") return { input: "tenant" };
+  if (spec.input === "tenant")
+    return {
+      input: "tenant",
+      cloud: spec.target.cloud,
+      ...(spec.target.project === undefined ? {} : { projectName: spec.target.project }),
+    };
+  return { input: spec.input, name: spec.name };
+}
+
+function encodeRow(row: SessionRow): Uint8Array {
+  return utf8(JSON.stringify(row));
+}
+
+function decodeRow(bytes: Uint8Array): SessionRow {
+  return JSON.parse(fromUtf8(bytes)) as SessionRow;
+}

@@ -1,0 +1,8 @@
+export { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
+export { Repositories } from "./repositories.ts";
+export { newSessionId, type SessionSpec } from "./session-spec.ts";
+export { resolveSession, SessionStore } from "./session-store.ts";
+export { type ResourceView, SessionView } from "./session-view.ts";
+export { ATTEMPTS_MAX, type TaskContext, TaskHost, type TaskHostOptions } from "./task-claim.ts";
+export { fromFailure, toFailure } from "./task-entry.ts";
+export { WorkerTable } from "./worker-table.ts";

@@ -1,0 +1,70 @@
+/**
+ * The repositories a process can open: those whose secret is in its keyring. Opened once, kept open. A repository is named by
+ * its name or its id.
+ */
+
+import type { BlockStore } from "@permafrost/blocks";
+import {
+  listRepositoryHeaders,
+  loadSecret,
+  openRepository,
+  type Repository,
+  type RepositoryHeader,
+} from "@permafrost/repository";
+import { CodedError } from "@permafrost/std";
+
+export class Repositories {
+  readonly #store: BlockStore;
+  readonly #keyring: string;
+  readonly #open = new Map<string, Promise<Repository>>();
+
+  constructor(store: BlockStore, keyring: string) {
+    this.#store = store;
+    this.#keyring = keyring;
+  }
+
+  async headers(): Promise<RepositoryHeader[]> {
+    const headers = await listRepositoryHeaders(this.#store);
+    return headers.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The header of a repository by name or id. Throws NO_REPOSITORY. */
+  async header(nameOrId: string): Promise<RepositoryHeader> {
+    const found = (await this.headers()).find((h) => h.name === nameOrId || h.id === nameOrId);
+    if (found !== undefined) return found;
+    throw new CodedError("NO_REPOSITORY", `There is no repository ${JSON.stringify(nameOrId)}`, {
+      facts: { repository: nameOrId },
+      hint: "`permafrost repository list` names them; `permafrost repository init NAME` makes one.",
+    });
+  }
+
+  /** Opens by id with the keyring's secret. Throws NO_REPOSITORY, KEY_NOT_IN_KEYRING, WRONG_KEY. */
+  async open(id: string): Promise<Repository> {
+    const known = this.#open.get(id);
+    if (known !== undefined) return await known;
+    const opening = (async () => {
+      const header = await this.header(id);
+      return await openRepository(this.#store, header.id, await loadSecret(this.#keyring, header));
+    })();
+    this.#open.set(id, opening);
+    opening.catch(() => this.#open.delete(id));
+    return await opening;
+  }
+
+  /** Those that open; the others are left out. */
+  async unlocked(): Promise<Repository[]> {
+    const opened: Repository[] = [];
+    for (const header of await this.headers()) {
+      try {
+        opened.push(await this.open(header.id));
+      } catch (error) {
+        if (!CodedError.is(error, "KEY_NOT_IN_KEYRING") && !CodedError.is(error, "WRONG_KEY")) throw error;
+      }
+    }
+    return opened;
+  }
+
+  forget(id: string): void {
+    this.#open.delete(id);
+  }
+}

@@ -1,0 +1,45 @@
+/** What a session was asked to do: stored as a document, so that any coordinator can take the session over. */
+
+import type { CloudTarget, RepositoryId, RestoreOptions, Selection, SessionId, VerifyLevel } from "@permafrost/model";
+import { isoTime, type Random, toHex } from "@permafrost/std";
+
+interface SpecBase {
+  readonly sessionId: SessionId;
+  readonly repositoryId: RepositoryId;
+  readonly startedAt: string;
+}
+
+export interface TenantBackupSpec extends SpecBase {
+  readonly kind: "backup";
+  readonly input: "tenant";
+  readonly target: CloudTarget;
+  readonly selection: Selection;
+}
+
+export interface InputBackupSpec extends SpecBase {
+  readonly kind: "backup";
+  readonly input: "stream" | "fs";
+  readonly name: string;
+}
+
+export interface RestoreSpec extends SpecBase {
+  readonly kind: "restore";
+  readonly pointId: SessionId;
+  readonly options: RestoreOptions;
+  readonly selection: Selection;
+  readonly verify?: VerifyLevel;
+  readonly dryRun: boolean;
+}
+
+export interface CheckSpec extends SpecBase {
+  readonly kind: "check";
+  readonly pointIds: readonly SessionId[];
+  readonly readData: boolean;
+}
+
+export type SessionSpec = TenantBackupSpec | InputBackupSpec | RestoreSpec | CheckSpec;
+
+/** Sorts by start: `YYYYMMDDTHHMMSSZ-` and 8 hex digits. */
+export function newSessionId(nowMs: number, random: Random): SessionId {
+  return `${isoTime(nowMs).replace(/[-:]/g, "").replace(/\.\d+/, "")}-${toHex(random.bytes(4))}`;
+}

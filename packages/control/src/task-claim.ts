@@ -1,0 +1,219 @@
+/**
+ * The worker's end of the task protocol: claim a row, run it, report once.
+ *
+ * The attempt number is the fence. It is raised by compare-and-set on claiming, goes with every call to a storage node, and
+ * each heartbeat and the report itself are compare-and-sets on the same row; a worker that was taken for dead loses
+ * at its next heartbeat (`FENCED`), its signal aborts, and nothing it does afterwards counts.
+ */
+
+import type { Bus, ClaimedJob, JobQueue, Table } from "@permafrost/jobs";
+import type { StreamRoot, Task } from "@permafrost/model";
+import type { Repository, Writer } from "@permafrost/repository";
+import { type Clock, CodedError, type Json } from "@permafrost/std";
+import {
+  CLAIM_TIMEOUT_MS,
+  decodeEntry,
+  decodeReference,
+  encodeEntry,
+  entryKey,
+  HEARTBEAT_MS,
+  TASK_QUEUE,
+  TASK_TABLE,
+  type TaskEntry,
+  type TaskReference,
+  toFailure,
+} from "./task-entry.ts";
+
+/** Attempts of a task before it counts as failed, whether by error or by death of its worker. */
+export const ATTEMPTS_MAX = 5;
+
+export interface TaskContext {
+  readonly repository: Repository;
+  /** Of this attempt; `finish` is called for you before the result is reported. */
+  readonly writer: Writer;
+  readonly scope: { readonly repositoryId: string; readonly sessionId: string; readonly taskId: string; readonly fence: bigint };
+  /** Aborts when the claim is lost, the session is cancelled or the worker stops. */
+  readonly signal: AbortSignal;
+  /** Adds to the bytes done of this task. */
+  readonly progress: (bytes: number) => void;
+}
+
+export interface TaskHostOptions {
+  readonly worker: string;
+  readonly clock: Clock;
+  readonly openRepository: (repositoryId: string) => Promise<Repository>;
+  readonly execute: (task: Task, context: TaskContext) => Promise<unknown>;
+  readonly onEvent?: (event: {
+    readonly message: string;
+    readonly sessionId: string;
+    readonly taskId: string;
+    readonly code?: string;
+    readonly attempt: number;
+  }) => void;
+}
+
+export class TaskHost {
+  readonly #queue: JobQueue;
+  readonly #table: Table;
+  readonly #options: TaskHostOptions;
+
+  private constructor(queue: JobQueue, table: Table, options: TaskHostOptions) {
+    this.#queue = queue;
+    this.#table = table;
+    this.#options = options;
+  }
+
+  static async open(bus: Bus, options: TaskHostOptions): Promise<TaskHost> {
+    return new TaskHost(await bus.queue(TASK_QUEUE, { ackWaitMs: CLAIM_TIMEOUT_MS }), await bus.table(TASK_TABLE), options);
+  }
+
+  /** Claims and runs one task after the other until the signal aborts. */
+  async loop(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      let job: ClaimedJob | undefined;
+      try {
+        job = await this.#queue.claim(5_000, signal);
+        if (job !== undefined) await this.#runJob(job, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#event({ sessionId: "", taskId: "" }, "The bus failed; trying again", 0, CodedError.from(error).code);
+        await this.#options.clock.sleep(1_000, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #runJob(job: ClaimedJob, signal: AbortSignal): Promise<void> {
+    const reference = decodeReference(job.body);
+    const outcome = await this.run(reference, this.#options.execute, signal, () => job.working());
+    if (outcome === "retry") await job.giveBack(1_000);
+    else await job.done();
+  }
+
+  /**
+   * Claims the row and runs `execute`. `ended`: the row has its result, by us or another. `retry`: run it again later.
+   * `lost`: another worker has it, or its session was cancelled.
+   */
+  async run(
+    reference: TaskReference,
+    execute: (task: Task, context: TaskContext) => Promise<unknown>,
+    signal: AbortSignal,
+    working: () => Promise<void> = async () => undefined,
+  ): Promise<"ended" | "retry" | "lost"> {
+    const key = entryKey(reference);
+    const row = await this.#table.get(key);
+    if (row === undefined) return "lost";
+    const before = decodeEntry(row.value);
+    if (before.result !== undefined || before.state === "cancelled") return "ended";
+    let entry: TaskEntry = {
+      ...before,
+      state: "running",
+      attempt: before.attempt + 1,
+      worker: this.#options.worker,
+      bytesDone: 0,
+    };
+    let revision: bigint;
+    try {
+      revision = await this.#table.update(key, encodeEntry(entry), row.revision);
+    } catch (error) {
+      if (CodedError.is(error, "REVISION_CONFLICT")) return "lost";
+      throw error;
+    }
+    this.#event(reference, "Claimed", entry.attempt);
+    const claim = new AbortController();
+    const both = AbortSignal.any([signal, claim.signal]);
+    let bytesDone = 0;
+    let writing: Promise<void> = Promise.resolve();
+    /** Serialised: two updates with one revision would fence ourselves. */
+    const update = (change: Partial<TaskEntry>): Promise<void> => {
+      writing = writing
+        .catch(() => undefined)
+        .then(async () => {
+          entry = { ...entry, bytesDone, ...change };
+          revision = await this.#table.update(key, encodeEntry(entry), revision);
+        });
+      return writing;
+    };
+    const beating = this.#heartbeat(both, () => Promise.all([update({}), working()]), claim);
+    try {
+      const repository = await this.#options.openRepository(entry.repositoryId);
+      const scope = {
+        repositoryId: entry.repositoryId,
+        sessionId: reference.sessionId,
+        taskId: reference.taskId,
+        fence: BigInt(entry.attempt),
+      };
+      const writer = repository.writer(scope);
+      let result: { state: "done" | "failed"; result: StreamRoot };
+      try {
+        const task = (await repository.reader().readDocument(entry.spec)) as unknown as Task;
+        const context: TaskContext = {
+          repository,
+          writer,
+          scope,
+          signal: both,
+          progress: (bytes) => {
+            bytesDone += bytes;
+          },
+        };
+        const value = await execute(task, context);
+        both.throwIfAborted();
+        const { root } = await writer.writeDocument(value as Json);
+        await writer.finish();
+        result = { state: "done", result: root };
+      } catch (error) {
+        if (claim.signal.aborted) return "lost";
+        const coded = CodedError.from(error);
+        this.#event(reference, `Attempt failed: ${coded.message}`, entry.attempt, coded.code);
+        const again = signal.aborted || (coded.retry !== "never" && entry.attempt < ATTEMPTS_MAX);
+        if (again) {
+          claim.abort();
+          await beating;
+          await update({ state: "queued" });
+          return "retry";
+        }
+        result = { state: "failed", result: await this.#storeFailure(repository, scope, error) };
+      }
+      claim.abort();
+      await beating;
+      await update(result);
+      this.#event(reference, result.state === "done" ? "Done" : "Failed", entry.attempt);
+      return "ended";
+    } catch (error) {
+      if (CodedError.is(error, "REVISION_CONFLICT")) return "lost";
+      throw error;
+    } finally {
+      claim.abort();
+      await beating;
+    }
+  }
+
+  async #storeFailure(repository: Repository, scope: TaskContext["scope"], error: unknown): Promise<StreamRoot> {
+    const writer = repository.writer(scope);
+    const { root } = await writer.writeDocument(toFailure(error) as unknown as Json);
+    await writer.finish();
+    return root;
+  }
+
+  /** Beats until the signal aborts; a beat that finds the row taken aborts the claim. Never rejects. */
+  async #heartbeat(signal: AbortSignal, beat: () => Promise<unknown>, claim: AbortController): Promise<void> {
+    let lastBeatAt = this.#options.clock.monotonic();
+    while (!signal.aborted) {
+      try {
+        await this.#options.clock.sleep(HEARTBEAT_MS, signal);
+        await beat();
+        lastBeatAt = this.#options.clock.monotonic();
+      } catch (error) {
+        if (signal.aborted) return;
+        const silentMs = this.#options.clock.monotonic() - lastBeatAt;
+        if (CodedError.is(error, "REVISION_CONFLICT") || silentMs > CLAIM_TIMEOUT_MS) {
+          claim.abort(new CodedError("FENCED", "Another worker has this task, or its session was cancelled"));
+          return;
+        }
+      }
+    }
+  }
+
+  #event(reference: TaskReference, message: string, attempt: number, code?: string): void {
+    this.#options.onEvent?.({ message, ...reference, attempt, ...(code === undefined ? {} : { code }) });
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Which resources a person means: `TYPE`, `TYPE/ID`, `TYPE/NAME` or `name=GLOB` (`*` and `?`).
+ * No include means all; exclude wins.
+ */
+
+import { CodedError } from "@permafrost/std";
+import type { Selection } from "./task.ts";
+
+export interface Selectable {
+  readonly type: string;
+  readonly id: string;
+  readonly name: string;
+}
+
+export function selects(selection: Selection, resource: Selectable): boolean {
+  const matches = (term: string) => matchesTerm(term, resource);
+  if (selection.exclude.some(matches)) return false;
+  return selection.include.length === 0 || selection.include.some(matches);
+}
+
+/** Throws SELECTION_MALFORMED for a term that can match nothing. */
+export function checkSelection(selection: Selection): void {
+  for (const term of [...selection.include, ...selection.exclude]) {
+    if (term.startsWith("name=") ? term.length > 5 : /^[a-z]+\.[a-z-]+(\/.+)?$/.test(term)) continue;
+    throw new CodedError("SELECTION_MALFORMED", `Cannot read the selection ${JSON.stringify(term)}`, {
+      facts: { term },
+      hint: "Use TYPE, TYPE/ID, TYPE/NAME or name=GLOB, such as cinder.volume/db-data or name=web-*.",
+    });
+  }
+}
+
+function matchesTerm(term: string, resource: Selectable): boolean {
+  if (term.startsWith("name=")) return glob(term.slice(5)).test(resource.name);
+  const slash = term.indexOf("/");
+  if (slash < 0) return term === resource.type;
+  const wanted = term.slice(slash + 1);
+  return term.slice(0, slash) === resource.type && (wanted === resource.id || wanted === resource.name);
+}
+
+function glob(pattern: string): RegExp {
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replace(/\*/g, ".*")
+    .replace(/\?/g, ".");
+  return new RegExp(`^${source}$`, "s");
+}
