@@ -1,0 +1,27 @@
+/** Blocks of equal size, aligned to their offset in the stream: for disks and images. */
+
+import type { Cutter } from "./cutter.ts";
+
+/** Cuts every `blockBytes`; only the last block may be shorter. */
+export function fixedCutter(blockBytes: number): Cutter {
+  if (!Number.isInteger(blockBytes) || blockBytes < 1) throw new RangeError(`not a block size: ${blockBytes}`);
+  const carry = Buffer.allocUnsafeSlow(blockBytes);
+  let carried = 0;
+  return {
+    *push(chunk) {
+      let at = 0;
+      if (carried > 0) {
+        at = Math.min(blockBytes - carried, chunk.length);
+        carry.set(chunk.subarray(0, at), carried);
+        carried += at;
+        if (carried < blockBytes) return;
+        carried = 0;
+        yield carry;
+      }
+      for (; at + blockBytes <= chunk.length; at += blockBytes) yield chunk.subarray(at, at + blockBytes);
+      carry.set(chunk.subarray(at), 0);
+      carried = chunk.length - at;
+    },
+    end: () => (carried > 0 ? carry.subarray(0, carried) : undefined),
+  };
+}
