@@ -34,11 +34,11 @@ export class WriterKey {
 
   /**
    * Encrypts `plaintext` and writes ciphertext and tag into `target` at `at` (room: plaintext length + 16).
-   * `counter` must come from `next()` and be used for this call alone; `associated` are the parts of the associated data.
+   * `counter` must come from `next()` and be used for this call alone; `associated` is authenticated with it.
    */
-  encryptInto(target: Uint8Array, at: number, counter: number, plaintext: Uint8Array, associated: readonly Uint8Array[]): void {
+  encryptInto(target: Uint8Array, at: number, counter: number, plaintext: Uint8Array, associated: Uint8Array): void {
     const cipher = createCipheriv("aes-256-gcm", this.#key, nonceOf(counter), { authTagLength: SEAL_TAG_BYTES });
-    cipher.setAAD(Buffer.concat(associated));
+    cipher.setAAD(associated);
     const ciphertext = cipher.update(plaintext);
     target.set(ciphertext, at);
     const rest = cipher.final();
@@ -59,11 +59,11 @@ export class WriterKeyring {
   }
 
   /** Decrypts ciphertext ‖ tag; SEAL_BROKEN if any bit of it, of the associated data, the salt or the counter differs. */
-  decrypt(salt: Uint8Array, counter: number, sealed: Uint8Array, associated: readonly Uint8Array[]): Uint8Array {
+  decrypt(salt: Uint8Array, counter: number, sealed: Uint8Array, associated: Uint8Array): Uint8Array {
     const end = sealed.length - SEAL_TAG_BYTES;
     if (end < 0) throw broken();
     const decipher = createDecipheriv("aes-256-gcm", this.#key(salt), nonceOf(counter), { authTagLength: SEAL_TAG_BYTES });
-    decipher.setAAD(Buffer.concat(associated));
+    decipher.setAAD(associated);
     decipher.setAuthTag(sealed.subarray(end));
     const plaintext = decipher.update(sealed.subarray(0, end));
     try {
