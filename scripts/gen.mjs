@@ -27,6 +27,7 @@ const TS_PROTO_OPTIONS = [
   "outputServices=nice-grpc",
   "outputServices=generic-definitions",
   "outputJsonMethods=false",
+  "useExactTypes=false",
 ];
 
 function run(command, args) {

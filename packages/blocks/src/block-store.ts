@@ -39,6 +39,8 @@ export interface StoreStatus {
   /** Bytes of packs on disk. */
   readonly storedBytes: number;
   readonly freeBytes: number;
+  /** Why the node takes no writes; absent when it does. */
+  readonly readOnlyReason?: string;
 }
 
 export interface BlockStore {

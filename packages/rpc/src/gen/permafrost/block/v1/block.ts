@@ -277,10 +277,10 @@ export const Scope: MessageFns<Scope> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Scope>, I>>(base?: I): Scope {
-    return Scope.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Scope>): Scope {
+    return Scope.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Scope>, I>>(object: I): Scope {
+  fromPartial(object: DeepPartial<Scope>): Scope {
     const message = createBaseScope();
     message.repositoryId = object.repositoryId ?? "";
     message.sessionId = object.sessionId ?? "";
@@ -357,10 +357,10 @@ export const Block: MessageFns<Block> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Block>, I>>(base?: I): Block {
-    return Block.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Block>): Block {
+    return Block.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Block>, I>>(object: I): Block {
+  fromPartial(object: DeepPartial<Block>): Block {
     const message = createBaseBlock();
     message.id = object.id ?? new Uint8Array(0);
     message.body = object.body ?? new Uint8Array(0);
@@ -425,10 +425,10 @@ export const ReserveRequest: MessageFns<ReserveRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ReserveRequest>, I>>(base?: I): ReserveRequest {
-    return ReserveRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ReserveRequest>): ReserveRequest {
+    return ReserveRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ReserveRequest>, I>>(object: I): ReserveRequest {
+  fromPartial(object: DeepPartial<ReserveRequest>): ReserveRequest {
     const message = createBaseReserveRequest();
     message.scope = (object.scope !== undefined && object.scope !== null) ? Scope.fromPartial(object.scope) : undefined;
     message.ids = object.ids?.map((e) => e) || [];
@@ -481,10 +481,10 @@ export const ReserveResponse: MessageFns<ReserveResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ReserveResponse>, I>>(base?: I): ReserveResponse {
-    return ReserveResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ReserveResponse>): ReserveResponse {
+    return ReserveResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ReserveResponse>, I>>(object: I): ReserveResponse {
+  fromPartial(object: DeepPartial<ReserveResponse>): ReserveResponse {
     const message = createBaseReserveResponse();
     message.present = object.present ?? new Uint8Array(0);
     return message;
@@ -561,10 +561,10 @@ export const PutRequest: MessageFns<PutRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<PutRequest>, I>>(base?: I): PutRequest {
-    return PutRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PutRequest>): PutRequest {
+    return PutRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PutRequest>, I>>(object: I): PutRequest {
+  fromPartial(object: DeepPartial<PutRequest>): PutRequest {
     const message = createBasePutRequest();
     message.scope = (object.scope !== undefined && object.scope !== null) ? Scope.fromPartial(object.scope) : undefined;
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
@@ -621,10 +621,10 @@ export const PutResponse: MessageFns<PutResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<PutResponse>, I>>(base?: I): PutResponse {
-    return PutResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PutResponse>): PutResponse {
+    return PutResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PutResponse>, I>>(object: I): PutResponse {
+  fromPartial(object: DeepPartial<PutResponse>): PutResponse {
     const message = createBasePutResponse();
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
     return message;
@@ -687,10 +687,10 @@ export const ConfirmRequest: MessageFns<ConfirmRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ConfirmRequest>, I>>(base?: I): ConfirmRequest {
-    return ConfirmRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ConfirmRequest>): ConfirmRequest {
+    return ConfirmRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ConfirmRequest>, I>>(object: I): ConfirmRequest {
+  fromPartial(object: DeepPartial<ConfirmRequest>): ConfirmRequest {
     const message = createBaseConfirmRequest();
     message.scope = (object.scope !== undefined && object.scope !== null) ? Scope.fromPartial(object.scope) : undefined;
     message.ids = object.ids?.map((e) => e) || [];
@@ -743,10 +743,10 @@ export const ConfirmResponse: MessageFns<ConfirmResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ConfirmResponse>, I>>(base?: I): ConfirmResponse {
-    return ConfirmResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ConfirmResponse>): ConfirmResponse {
+    return ConfirmResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ConfirmResponse>, I>>(object: I): ConfirmResponse {
+  fromPartial(object: DeepPartial<ConfirmResponse>): ConfirmResponse {
     const message = createBaseConfirmResponse();
     message.durable = object.durable ?? new Uint8Array(0);
     return message;
@@ -809,10 +809,10 @@ export const GetRequest: MessageFns<GetRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetRequest>, I>>(base?: I): GetRequest {
-    return GetRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetRequest>): GetRequest {
+    return GetRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetRequest>, I>>(object: I): GetRequest {
+  fromPartial(object: DeepPartial<GetRequest>): GetRequest {
     const message = createBaseGetRequest();
     message.repositoryId = object.repositoryId ?? "";
     message.ids = object.ids?.map((e) => e) || [];
@@ -865,10 +865,10 @@ export const GetResponse: MessageFns<GetResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetResponse>, I>>(base?: I): GetResponse {
-    return GetResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetResponse>): GetResponse {
+    return GetResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetResponse>, I>>(object: I): GetResponse {
+  fromPartial(object: DeepPartial<GetResponse>): GetResponse {
     const message = createBaseGetResponse();
     message.blocks = object.blocks?.map((e) => Block.fromPartial(e)) || [];
     return message;
@@ -945,10 +945,10 @@ export const Record: MessageFns<Record> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Record>, I>>(base?: I): Record {
-    return Record.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Record>): Record {
+    return Record.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Record>, I>>(object: I): Record {
+  fromPartial(object: DeepPartial<Record>): Record {
     const message = createBaseRecord();
     message.key = object.key ?? "";
     message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
@@ -1013,10 +1013,10 @@ export const PutRecordRequest: MessageFns<PutRecordRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<PutRecordRequest>, I>>(base?: I): PutRecordRequest {
-    return PutRecordRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PutRecordRequest>): PutRecordRequest {
+    return PutRecordRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PutRecordRequest>, I>>(object: I): PutRecordRequest {
+  fromPartial(object: DeepPartial<PutRecordRequest>): PutRecordRequest {
     const message = createBasePutRecordRequest();
     message.scope = (object.scope !== undefined && object.scope !== null) ? Scope.fromPartial(object.scope) : undefined;
     message.record = (object.record !== undefined && object.record !== null)
@@ -1060,10 +1060,10 @@ export const PutRecordResponse: MessageFns<PutRecordResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<PutRecordResponse>, I>>(base?: I): PutRecordResponse {
-    return PutRecordResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PutRecordResponse>): PutRecordResponse {
+    return PutRecordResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PutRecordResponse>, I>>(_: I): PutRecordResponse {
+  fromPartial(_: DeepPartial<PutRecordResponse>): PutRecordResponse {
     const message = createBasePutRecordResponse();
     return message;
   },
@@ -1125,10 +1125,10 @@ export const GetRecordRequest: MessageFns<GetRecordRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetRecordRequest>, I>>(base?: I): GetRecordRequest {
-    return GetRecordRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetRecordRequest>): GetRecordRequest {
+    return GetRecordRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetRecordRequest>, I>>(object: I): GetRecordRequest {
+  fromPartial(object: DeepPartial<GetRecordRequest>): GetRecordRequest {
     const message = createBaseGetRecordRequest();
     message.repositoryId = object.repositoryId ?? "";
     message.key = object.key ?? "";
@@ -1181,10 +1181,10 @@ export const GetRecordResponse: MessageFns<GetRecordResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetRecordResponse>, I>>(base?: I): GetRecordResponse {
-    return GetRecordResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetRecordResponse>): GetRecordResponse {
+    return GetRecordResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetRecordResponse>, I>>(object: I): GetRecordResponse {
+  fromPartial(object: DeepPartial<GetRecordResponse>): GetRecordResponse {
     const message = createBaseGetRecordResponse();
     message.record = (object.record !== undefined && object.record !== null)
       ? Record.fromPartial(object.record)
@@ -1249,10 +1249,10 @@ export const ListRecordsRequest: MessageFns<ListRecordsRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListRecordsRequest>, I>>(base?: I): ListRecordsRequest {
-    return ListRecordsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListRecordsRequest>): ListRecordsRequest {
+    return ListRecordsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListRecordsRequest>, I>>(object: I): ListRecordsRequest {
+  fromPartial(object: DeepPartial<ListRecordsRequest>): ListRecordsRequest {
     const message = createBaseListRecordsRequest();
     message.repositoryId = object.repositoryId ?? "";
     message.prefix = object.prefix ?? "";
@@ -1305,10 +1305,10 @@ export const ListRecordsResponse: MessageFns<ListRecordsResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListRecordsResponse>, I>>(base?: I): ListRecordsResponse {
-    return ListRecordsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListRecordsResponse>): ListRecordsResponse {
+    return ListRecordsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListRecordsResponse>, I>>(object: I): ListRecordsResponse {
+  fromPartial(object: DeepPartial<ListRecordsResponse>): ListRecordsResponse {
     const message = createBaseListRecordsResponse();
     message.records = object.records?.map((e) => Record.fromPartial(e)) || [];
     return message;
@@ -1385,10 +1385,10 @@ export const DeleteRecordRequest: MessageFns<DeleteRecordRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteRecordRequest>, I>>(base?: I): DeleteRecordRequest {
-    return DeleteRecordRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteRecordRequest>): DeleteRecordRequest {
+    return DeleteRecordRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteRecordRequest>, I>>(object: I): DeleteRecordRequest {
+  fromPartial(object: DeepPartial<DeleteRecordRequest>): DeleteRecordRequest {
     const message = createBaseDeleteRecordRequest();
     message.scope = (object.scope !== undefined && object.scope !== null) ? Scope.fromPartial(object.scope) : undefined;
     message.key = object.key ?? "";
@@ -1431,10 +1431,10 @@ export const DeleteRecordResponse: MessageFns<DeleteRecordResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteRecordResponse>, I>>(base?: I): DeleteRecordResponse {
-    return DeleteRecordResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteRecordResponse>): DeleteRecordResponse {
+    return DeleteRecordResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteRecordResponse>, I>>(_: I): DeleteRecordResponse {
+  fromPartial(_: DeepPartial<DeleteRecordResponse>): DeleteRecordResponse {
     const message = createBaseDeleteRecordResponse();
     return message;
   },
@@ -1474,10 +1474,10 @@ export const ListRepositoriesRequest: MessageFns<ListRepositoriesRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListRepositoriesRequest>, I>>(base?: I): ListRepositoriesRequest {
-    return ListRepositoriesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListRepositoriesRequest>): ListRepositoriesRequest {
+    return ListRepositoriesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListRepositoriesRequest>, I>>(_: I): ListRepositoriesRequest {
+  fromPartial(_: DeepPartial<ListRepositoriesRequest>): ListRepositoriesRequest {
     const message = createBaseListRepositoriesRequest();
     return message;
   },
@@ -1528,10 +1528,10 @@ export const ListRepositoriesResponse: MessageFns<ListRepositoriesResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListRepositoriesResponse>, I>>(base?: I): ListRepositoriesResponse {
-    return ListRepositoriesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListRepositoriesResponse>): ListRepositoriesResponse {
+    return ListRepositoriesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListRepositoriesResponse>, I>>(object: I): ListRepositoriesResponse {
+  fromPartial(object: DeepPartial<ListRepositoriesResponse>): ListRepositoriesResponse {
     const message = createBaseListRepositoriesResponse();
     message.repositoryIds = object.repositoryIds?.map((e) => e) || [];
     return message;
@@ -1572,10 +1572,10 @@ export const StatusRequest: MessageFns<StatusRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StatusRequest>, I>>(base?: I): StatusRequest {
-    return StatusRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StatusRequest>): StatusRequest {
+    return StatusRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StatusRequest>, I>>(_: I): StatusRequest {
+  fromPartial(_: DeepPartial<StatusRequest>): StatusRequest {
     const message = createBaseStatusRequest();
     return message;
   },
@@ -1679,10 +1679,10 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StatusResponse>, I>>(base?: I): StatusResponse {
-    return StatusResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StatusResponse>): StatusResponse {
+    return StatusResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StatusResponse>, I>>(object: I): StatusResponse {
+  fromPartial(object: DeepPartial<StatusResponse>): StatusResponse {
     const message = createBaseStatusResponse();
     message.nodeId = object.nodeId ?? "";
     message.blocks = (object.blocks !== undefined && object.blocks !== null) ? BigInt(object.blocks) : 0n;
@@ -1876,15 +1876,11 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export type ServerStreamingMethodResult<Response> = { [Symbol.asyncIterator](): AsyncIterator<Response, void> };
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -636,10 +636,10 @@ export const Repository: MessageFns<Repository> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Repository>, I>>(base?: I): Repository {
-    return Repository.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Repository>): Repository {
+    return Repository.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Repository>, I>>(object: I): Repository {
+  fromPartial(object: DeepPartial<Repository>): Repository {
     const message = createBaseRepository();
     message.id = object.id ?? "";
     message.name = object.name ?? "";
@@ -719,10 +719,10 @@ export const Secret: MessageFns<Secret> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Secret>, I>>(base?: I): Secret {
-    return Secret.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Secret>): Secret {
+    return Secret.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Secret>, I>>(object: I): Secret {
+  fromPartial(object: DeepPartial<Secret>): Secret {
     const message = createBaseSecret();
     switch (object.kind?.$case) {
       case "passphrase": {
@@ -804,10 +804,10 @@ export const InitRepositoryRequest: MessageFns<InitRepositoryRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<InitRepositoryRequest>, I>>(base?: I): InitRepositoryRequest {
-    return InitRepositoryRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<InitRepositoryRequest>): InitRepositoryRequest {
+    return InitRepositoryRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<InitRepositoryRequest>, I>>(object: I): InitRepositoryRequest {
+  fromPartial(object: DeepPartial<InitRepositoryRequest>): InitRepositoryRequest {
     const message = createBaseInitRepositoryRequest();
     message.name = object.name ?? "";
     message.secret = (object.secret !== undefined && object.secret !== null)
@@ -873,10 +873,10 @@ export const InitRepositoryResponse: MessageFns<InitRepositoryResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<InitRepositoryResponse>, I>>(base?: I): InitRepositoryResponse {
-    return InitRepositoryResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<InitRepositoryResponse>): InitRepositoryResponse {
+    return InitRepositoryResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<InitRepositoryResponse>, I>>(object: I): InitRepositoryResponse {
+  fromPartial(object: DeepPartial<InitRepositoryResponse>): InitRepositoryResponse {
     const message = createBaseInitRepositoryResponse();
     message.repository = (object.repository !== undefined && object.repository !== null)
       ? Repository.fromPartial(object.repository)
@@ -920,10 +920,10 @@ export const ListRepositoriesRequest: MessageFns<ListRepositoriesRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListRepositoriesRequest>, I>>(base?: I): ListRepositoriesRequest {
-    return ListRepositoriesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListRepositoriesRequest>): ListRepositoriesRequest {
+    return ListRepositoriesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListRepositoriesRequest>, I>>(_: I): ListRepositoriesRequest {
+  fromPartial(_: DeepPartial<ListRepositoriesRequest>): ListRepositoriesRequest {
     const message = createBaseListRepositoriesRequest();
     return message;
   },
@@ -974,10 +974,10 @@ export const ListRepositoriesResponse: MessageFns<ListRepositoriesResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListRepositoriesResponse>, I>>(base?: I): ListRepositoriesResponse {
-    return ListRepositoriesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListRepositoriesResponse>): ListRepositoriesResponse {
+    return ListRepositoriesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListRepositoriesResponse>, I>>(object: I): ListRepositoriesResponse {
+  fromPartial(object: DeepPartial<ListRepositoriesResponse>): ListRepositoriesResponse {
     const message = createBaseListRepositoriesResponse();
     message.repositories = object.repositories?.map((e) => Repository.fromPartial(e)) || [];
     return message;
@@ -1040,10 +1040,10 @@ export const UnlockRepositoryRequest: MessageFns<UnlockRepositoryRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UnlockRepositoryRequest>, I>>(base?: I): UnlockRepositoryRequest {
-    return UnlockRepositoryRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UnlockRepositoryRequest>): UnlockRepositoryRequest {
+    return UnlockRepositoryRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UnlockRepositoryRequest>, I>>(object: I): UnlockRepositoryRequest {
+  fromPartial(object: DeepPartial<UnlockRepositoryRequest>): UnlockRepositoryRequest {
     const message = createBaseUnlockRepositoryRequest();
     message.repository = object.repository ?? "";
     message.secret = (object.secret !== undefined && object.secret !== null)
@@ -1098,10 +1098,10 @@ export const UnlockRepositoryResponse: MessageFns<UnlockRepositoryResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UnlockRepositoryResponse>, I>>(base?: I): UnlockRepositoryResponse {
-    return UnlockRepositoryResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UnlockRepositoryResponse>): UnlockRepositoryResponse {
+    return UnlockRepositoryResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UnlockRepositoryResponse>, I>>(object: I): UnlockRepositoryResponse {
+  fromPartial(object: DeepPartial<UnlockRepositoryResponse>): UnlockRepositoryResponse {
     const message = createBaseUnlockRepositoryResponse();
     message.repository = (object.repository !== undefined && object.repository !== null)
       ? Repository.fromPartial(object.repository)
@@ -1166,10 +1166,10 @@ export const Selection: MessageFns<Selection> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Selection>, I>>(base?: I): Selection {
-    return Selection.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Selection>): Selection {
+    return Selection.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Selection>, I>>(object: I): Selection {
+  fromPartial(object: DeepPartial<Selection>): Selection {
     const message = createBaseSelection();
     message.include = object.include?.map((e) => e) || [];
     message.exclude = object.exclude?.map((e) => e) || [];
@@ -1244,10 +1244,10 @@ export const TenantInput: MessageFns<TenantInput> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TenantInput>, I>>(base?: I): TenantInput {
-    return TenantInput.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TenantInput>): TenantInput {
+    return TenantInput.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TenantInput>, I>>(object: I): TenantInput {
+  fromPartial(object: DeepPartial<TenantInput>): TenantInput {
     const message = createBaseTenantInput();
     message.cloud = object.cloud ?? "";
     message.project = object.project ?? "";
@@ -1303,10 +1303,10 @@ export const StreamInput: MessageFns<StreamInput> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StreamInput>, I>>(base?: I): StreamInput {
-    return StreamInput.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StreamInput>): StreamInput {
+    return StreamInput.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StreamInput>, I>>(object: I): StreamInput {
+  fromPartial(object: DeepPartial<StreamInput>): StreamInput {
     const message = createBaseStreamInput();
     message.name = object.name ?? "";
     return message;
@@ -1358,10 +1358,10 @@ export const FsInput: MessageFns<FsInput> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<FsInput>, I>>(base?: I): FsInput {
-    return FsInput.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<FsInput>): FsInput {
+    return FsInput.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<FsInput>, I>>(object: I): FsInput {
+  fromPartial(object: DeepPartial<FsInput>): FsInput {
     const message = createBaseFsInput();
     message.name = object.name ?? "";
     return message;
@@ -1448,10 +1448,10 @@ export const StartBackupRequest: MessageFns<StartBackupRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StartBackupRequest>, I>>(base?: I): StartBackupRequest {
-    return StartBackupRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartBackupRequest>): StartBackupRequest {
+    return StartBackupRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartBackupRequest>, I>>(object: I): StartBackupRequest {
+  fromPartial(object: DeepPartial<StartBackupRequest>): StartBackupRequest {
     const message = createBaseStartBackupRequest();
     message.repository = object.repository ?? "";
     switch (object.input?.$case) {
@@ -1534,10 +1534,10 @@ export const StartBackupResponse: MessageFns<StartBackupResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StartBackupResponse>, I>>(base?: I): StartBackupResponse {
-    return StartBackupResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartBackupResponse>): StartBackupResponse {
+    return StartBackupResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartBackupResponse>, I>>(object: I): StartBackupResponse {
+  fromPartial(object: DeepPartial<StartBackupResponse>): StartBackupResponse {
     const message = createBaseStartBackupResponse();
     message.sessionId = object.sessionId ?? "";
     message.uploadAddress = object.uploadAddress ?? "";
@@ -1748,10 +1748,10 @@ export const StartRestoreRequest: MessageFns<StartRestoreRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StartRestoreRequest>, I>>(base?: I): StartRestoreRequest {
-    return StartRestoreRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartRestoreRequest>): StartRestoreRequest {
+    return StartRestoreRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartRestoreRequest>, I>>(object: I): StartRestoreRequest {
+  fromPartial(object: DeepPartial<StartRestoreRequest>): StartRestoreRequest {
     const message = createBaseStartRestoreRequest();
     message.repository = object.repository ?? "";
     message.sessionId = object.sessionId ?? "";
@@ -1858,14 +1858,10 @@ export const StartRestoreRequest_VolumeTypesEntry: MessageFns<StartRestoreReques
     }
   },
 
-  create<I extends Exact<DeepPartial<StartRestoreRequest_VolumeTypesEntry>, I>>(
-    base?: I,
-  ): StartRestoreRequest_VolumeTypesEntry {
-    return StartRestoreRequest_VolumeTypesEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartRestoreRequest_VolumeTypesEntry>): StartRestoreRequest_VolumeTypesEntry {
+    return StartRestoreRequest_VolumeTypesEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartRestoreRequest_VolumeTypesEntry>, I>>(
-    object: I,
-  ): StartRestoreRequest_VolumeTypesEntry {
+  fromPartial(object: DeepPartial<StartRestoreRequest_VolumeTypesEntry>): StartRestoreRequest_VolumeTypesEntry {
     const message = createBaseStartRestoreRequest_VolumeTypesEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -1929,13 +1925,11 @@ export const StartRestoreRequest_AvailabilityZonesEntry: MessageFns<StartRestore
     }
   },
 
-  create<I extends Exact<DeepPartial<StartRestoreRequest_AvailabilityZonesEntry>, I>>(
-    base?: I,
-  ): StartRestoreRequest_AvailabilityZonesEntry {
-    return StartRestoreRequest_AvailabilityZonesEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartRestoreRequest_AvailabilityZonesEntry>): StartRestoreRequest_AvailabilityZonesEntry {
+    return StartRestoreRequest_AvailabilityZonesEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartRestoreRequest_AvailabilityZonesEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<StartRestoreRequest_AvailabilityZonesEntry>,
   ): StartRestoreRequest_AvailabilityZonesEntry {
     const message = createBaseStartRestoreRequest_AvailabilityZonesEntry();
     message.key = object.key ?? "";
@@ -2000,14 +1994,10 @@ export const StartRestoreRequest_StoragePoliciesEntry: MessageFns<StartRestoreRe
     }
   },
 
-  create<I extends Exact<DeepPartial<StartRestoreRequest_StoragePoliciesEntry>, I>>(
-    base?: I,
-  ): StartRestoreRequest_StoragePoliciesEntry {
-    return StartRestoreRequest_StoragePoliciesEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartRestoreRequest_StoragePoliciesEntry>): StartRestoreRequest_StoragePoliciesEntry {
+    return StartRestoreRequest_StoragePoliciesEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartRestoreRequest_StoragePoliciesEntry>, I>>(
-    object: I,
-  ): StartRestoreRequest_StoragePoliciesEntry {
+  fromPartial(object: DeepPartial<StartRestoreRequest_StoragePoliciesEntry>): StartRestoreRequest_StoragePoliciesEntry {
     const message = createBaseStartRestoreRequest_StoragePoliciesEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -2071,14 +2061,10 @@ export const StartRestoreRequest_ProjectsEntry: MessageFns<StartRestoreRequest_P
     }
   },
 
-  create<I extends Exact<DeepPartial<StartRestoreRequest_ProjectsEntry>, I>>(
-    base?: I,
-  ): StartRestoreRequest_ProjectsEntry {
-    return StartRestoreRequest_ProjectsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartRestoreRequest_ProjectsEntry>): StartRestoreRequest_ProjectsEntry {
+    return StartRestoreRequest_ProjectsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartRestoreRequest_ProjectsEntry>, I>>(
-    object: I,
-  ): StartRestoreRequest_ProjectsEntry {
+  fromPartial(object: DeepPartial<StartRestoreRequest_ProjectsEntry>): StartRestoreRequest_ProjectsEntry {
     const message = createBaseStartRestoreRequest_ProjectsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -2131,10 +2117,10 @@ export const StartRestoreResponse: MessageFns<StartRestoreResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StartRestoreResponse>, I>>(base?: I): StartRestoreResponse {
-    return StartRestoreResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartRestoreResponse>): StartRestoreResponse {
+    return StartRestoreResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartRestoreResponse>, I>>(object: I): StartRestoreResponse {
+  fromPartial(object: DeepPartial<StartRestoreResponse>): StartRestoreResponse {
     const message = createBaseStartRestoreResponse();
     message.sessionId = object.sessionId ?? "";
     return message;
@@ -2208,10 +2194,10 @@ export const StartCheckRequest: MessageFns<StartCheckRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StartCheckRequest>, I>>(base?: I): StartCheckRequest {
-    return StartCheckRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartCheckRequest>): StartCheckRequest {
+    return StartCheckRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartCheckRequest>, I>>(object: I): StartCheckRequest {
+  fromPartial(object: DeepPartial<StartCheckRequest>): StartCheckRequest {
     const message = createBaseStartCheckRequest();
     message.repository = object.repository ?? "";
     message.sessionIds = object.sessionIds?.map((e) => e) || [];
@@ -2265,10 +2251,10 @@ export const StartCheckResponse: MessageFns<StartCheckResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StartCheckResponse>, I>>(base?: I): StartCheckResponse {
-    return StartCheckResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartCheckResponse>): StartCheckResponse {
+    return StartCheckResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartCheckResponse>, I>>(object: I): StartCheckResponse {
+  fromPartial(object: DeepPartial<StartCheckResponse>): StartCheckResponse {
     const message = createBaseStartCheckResponse();
     message.sessionId = object.sessionId ?? "";
     return message;
@@ -2356,10 +2342,10 @@ export const Failure: MessageFns<Failure> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Failure>, I>>(base?: I): Failure {
-    return Failure.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Failure>): Failure {
+    return Failure.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Failure>, I>>(object: I): Failure {
+  fromPartial(object: DeepPartial<Failure>): Failure {
     const message = createBaseFailure();
     message.code = object.code ?? "";
     message.message = object.message ?? "";
@@ -2433,10 +2419,10 @@ export const Failure_FactsEntry: MessageFns<Failure_FactsEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Failure_FactsEntry>, I>>(base?: I): Failure_FactsEntry {
-    return Failure_FactsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Failure_FactsEntry>): Failure_FactsEntry {
+    return Failure_FactsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Failure_FactsEntry>, I>>(object: I): Failure_FactsEntry {
+  fromPartial(object: DeepPartial<Failure_FactsEntry>): Failure_FactsEntry {
     const message = createBaseFailure_FactsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -2562,10 +2548,10 @@ export const Stats: MessageFns<Stats> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Stats>, I>>(base?: I): Stats {
-    return Stats.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Stats>): Stats {
+    return Stats.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Stats>, I>>(object: I): Stats {
+  fromPartial(object: DeepPartial<Stats>): Stats {
     const message = createBaseStats();
     message.logicalBytes = (object.logicalBytes !== undefined && object.logicalBytes !== null)
       ? BigInt(object.logicalBytes)
@@ -2889,10 +2875,10 @@ export const Session: MessageFns<Session> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Session>, I>>(base?: I): Session {
-    return Session.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Session>): Session {
+    return Session.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Session>, I>>(object: I): Session {
+  fromPartial(object: DeepPartial<Session>): Session {
     const message = createBaseSession();
     message.id = object.id ?? "";
     message.kind = object.kind ?? "";
@@ -3183,10 +3169,10 @@ export const Resource: MessageFns<Resource> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Resource>, I>>(base?: I): Resource {
-    return Resource.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Resource>): Resource {
+    return Resource.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Resource>, I>>(object: I): Resource {
+  fromPartial(object: DeepPartial<Resource>): Resource {
     const message = createBaseResource();
     message.type = object.type ?? "";
     message.id = object.id ?? "";
@@ -3281,10 +3267,10 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListSessionsRequest>, I>>(base?: I): ListSessionsRequest {
-    return ListSessionsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListSessionsRequest>): ListSessionsRequest {
+    return ListSessionsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListSessionsRequest>, I>>(object: I): ListSessionsRequest {
+  fromPartial(object: DeepPartial<ListSessionsRequest>): ListSessionsRequest {
     const message = createBaseListSessionsRequest();
     message.repository = object.repository ?? "";
     message.pageSize = object.pageSize ?? 0;
@@ -3349,10 +3335,10 @@ export const ListSessionsResponse: MessageFns<ListSessionsResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListSessionsResponse>, I>>(base?: I): ListSessionsResponse {
-    return ListSessionsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListSessionsResponse>): ListSessionsResponse {
+    return ListSessionsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListSessionsResponse>, I>>(object: I): ListSessionsResponse {
+  fromPartial(object: DeepPartial<ListSessionsResponse>): ListSessionsResponse {
     const message = createBaseListSessionsResponse();
     message.sessions = object.sessions?.map((e) => Session.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -3405,10 +3391,10 @@ export const GetSessionRequest: MessageFns<GetSessionRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetSessionRequest>, I>>(base?: I): GetSessionRequest {
-    return GetSessionRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetSessionRequest>): GetSessionRequest {
+    return GetSessionRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetSessionRequest>, I>>(object: I): GetSessionRequest {
+  fromPartial(object: DeepPartial<GetSessionRequest>): GetSessionRequest {
     const message = createBaseGetSessionRequest();
     message.sessionId = object.sessionId ?? "";
     return message;
@@ -3460,10 +3446,10 @@ export const GetSessionResponse: MessageFns<GetSessionResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetSessionResponse>, I>>(base?: I): GetSessionResponse {
-    return GetSessionResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetSessionResponse>): GetSessionResponse {
+    return GetSessionResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetSessionResponse>, I>>(object: I): GetSessionResponse {
+  fromPartial(object: DeepPartial<GetSessionResponse>): GetSessionResponse {
     const message = createBaseGetSessionResponse();
     message.session = (object.session !== undefined && object.session !== null)
       ? Session.fromPartial(object.session)
@@ -3517,10 +3503,10 @@ export const ListResourcesRequest: MessageFns<ListResourcesRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListResourcesRequest>, I>>(base?: I): ListResourcesRequest {
-    return ListResourcesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListResourcesRequest>): ListResourcesRequest {
+    return ListResourcesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListResourcesRequest>, I>>(object: I): ListResourcesRequest {
+  fromPartial(object: DeepPartial<ListResourcesRequest>): ListResourcesRequest {
     const message = createBaseListResourcesRequest();
     message.sessionId = object.sessionId ?? "";
     return message;
@@ -3572,10 +3558,10 @@ export const ListResourcesResponse: MessageFns<ListResourcesResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListResourcesResponse>, I>>(base?: I): ListResourcesResponse {
-    return ListResourcesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListResourcesResponse>): ListResourcesResponse {
+    return ListResourcesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListResourcesResponse>, I>>(object: I): ListResourcesResponse {
+  fromPartial(object: DeepPartial<ListResourcesResponse>): ListResourcesResponse {
     const message = createBaseListResourcesResponse();
     message.resources = object.resources?.map((e) => Resource.fromPartial(e)) || [];
     return message;
@@ -3627,10 +3613,10 @@ export const WatchSessionRequest: MessageFns<WatchSessionRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WatchSessionRequest>, I>>(base?: I): WatchSessionRequest {
-    return WatchSessionRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchSessionRequest>): WatchSessionRequest {
+    return WatchSessionRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchSessionRequest>, I>>(object: I): WatchSessionRequest {
+  fromPartial(object: DeepPartial<WatchSessionRequest>): WatchSessionRequest {
     const message = createBaseWatchSessionRequest();
     message.sessionId = object.sessionId ?? "";
     return message;
@@ -3693,10 +3679,10 @@ export const WatchSessionResponse: MessageFns<WatchSessionResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WatchSessionResponse>, I>>(base?: I): WatchSessionResponse {
-    return WatchSessionResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchSessionResponse>): WatchSessionResponse {
+    return WatchSessionResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchSessionResponse>, I>>(object: I): WatchSessionResponse {
+  fromPartial(object: DeepPartial<WatchSessionResponse>): WatchSessionResponse {
     const message = createBaseWatchSessionResponse();
     message.session = (object.session !== undefined && object.session !== null)
       ? Session.fromPartial(object.session)
@@ -3740,10 +3726,10 @@ export const LocateWorkerRequest: MessageFns<LocateWorkerRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<LocateWorkerRequest>, I>>(base?: I): LocateWorkerRequest {
-    return LocateWorkerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<LocateWorkerRequest>): LocateWorkerRequest {
+    return LocateWorkerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<LocateWorkerRequest>, I>>(_: I): LocateWorkerRequest {
+  fromPartial(_: DeepPartial<LocateWorkerRequest>): LocateWorkerRequest {
     const message = createBaseLocateWorkerRequest();
     return message;
   },
@@ -3794,10 +3780,10 @@ export const LocateWorkerResponse: MessageFns<LocateWorkerResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<LocateWorkerResponse>, I>>(base?: I): LocateWorkerResponse {
-    return LocateWorkerResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<LocateWorkerResponse>): LocateWorkerResponse {
+    return LocateWorkerResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<LocateWorkerResponse>, I>>(object: I): LocateWorkerResponse {
+  fromPartial(object: DeepPartial<LocateWorkerResponse>): LocateWorkerResponse {
     const message = createBaseLocateWorkerResponse();
     message.address = object.address ?? "";
     return message;
@@ -3849,10 +3835,10 @@ export const CancelSessionRequest: MessageFns<CancelSessionRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CancelSessionRequest>, I>>(base?: I): CancelSessionRequest {
-    return CancelSessionRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CancelSessionRequest>): CancelSessionRequest {
+    return CancelSessionRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CancelSessionRequest>, I>>(object: I): CancelSessionRequest {
+  fromPartial(object: DeepPartial<CancelSessionRequest>): CancelSessionRequest {
     const message = createBaseCancelSessionRequest();
     message.sessionId = object.sessionId ?? "";
     return message;
@@ -3904,10 +3890,10 @@ export const CancelSessionResponse: MessageFns<CancelSessionResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CancelSessionResponse>, I>>(base?: I): CancelSessionResponse {
-    return CancelSessionResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CancelSessionResponse>): CancelSessionResponse {
+    return CancelSessionResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CancelSessionResponse>, I>>(object: I): CancelSessionResponse {
+  fromPartial(object: DeepPartial<CancelSessionResponse>): CancelSessionResponse {
     const message = createBaseCancelSessionResponse();
     message.session = (object.session !== undefined && object.session !== null)
       ? Session.fromPartial(object.session)
@@ -3972,10 +3958,10 @@ export const ForgetSessionRequest: MessageFns<ForgetSessionRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ForgetSessionRequest>, I>>(base?: I): ForgetSessionRequest {
-    return ForgetSessionRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ForgetSessionRequest>): ForgetSessionRequest {
+    return ForgetSessionRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ForgetSessionRequest>, I>>(object: I): ForgetSessionRequest {
+  fromPartial(object: DeepPartial<ForgetSessionRequest>): ForgetSessionRequest {
     const message = createBaseForgetSessionRequest();
     message.sessionIds = object.sessionIds?.map((e) => e) || [];
     message.dryRun = object.dryRun ?? false;
@@ -4028,10 +4014,10 @@ export const ForgetSessionResponse: MessageFns<ForgetSessionResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ForgetSessionResponse>, I>>(base?: I): ForgetSessionResponse {
-    return ForgetSessionResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ForgetSessionResponse>): ForgetSessionResponse {
+    return ForgetSessionResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ForgetSessionResponse>, I>>(object: I): ForgetSessionResponse {
+  fromPartial(object: DeepPartial<ForgetSessionResponse>): ForgetSessionResponse {
     const message = createBaseForgetSessionResponse();
     message.sessions = object.sessions?.map((e) => Session.fromPartial(e)) || [];
     return message;
@@ -4141,10 +4127,10 @@ export const InputEntry: MessageFns<InputEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<InputEntry>, I>>(base?: I): InputEntry {
-    return InputEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<InputEntry>): InputEntry {
+    return InputEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<InputEntry>, I>>(object: I): InputEntry {
+  fromPartial(object: DeepPartial<InputEntry>): InputEntry {
     const message = createBaseInputEntry();
     message.path = object.path ?? "";
     message.type = object.type ?? "";
@@ -4201,10 +4187,10 @@ export const UploadOpen: MessageFns<UploadOpen> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UploadOpen>, I>>(base?: I): UploadOpen {
-    return UploadOpen.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UploadOpen>): UploadOpen {
+    return UploadOpen.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UploadOpen>, I>>(object: I): UploadOpen {
+  fromPartial(object: DeepPartial<UploadOpen>): UploadOpen {
     const message = createBaseUploadOpen();
     message.sessionId = object.sessionId ?? "";
     return message;
@@ -4280,10 +4266,10 @@ export const UploadRequest: MessageFns<UploadRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UploadRequest>, I>>(base?: I): UploadRequest {
-    return UploadRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UploadRequest>): UploadRequest {
+    return UploadRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UploadRequest>, I>>(object: I): UploadRequest {
+  fromPartial(object: DeepPartial<UploadRequest>): UploadRequest {
     const message = createBaseUploadRequest();
     switch (object.step?.$case) {
       case "open": {
@@ -4354,10 +4340,10 @@ export const UploadResponse: MessageFns<UploadResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UploadResponse>, I>>(base?: I): UploadResponse {
-    return UploadResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UploadResponse>): UploadResponse {
+    return UploadResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UploadResponse>, I>>(object: I): UploadResponse {
+  fromPartial(object: DeepPartial<UploadResponse>): UploadResponse {
     const message = createBaseUploadResponse();
     message.stats = (object.stats !== undefined && object.stats !== null) ? Stats.fromPartial(object.stats) : undefined;
     return message;
@@ -4442,10 +4428,10 @@ export const DownloadRequest: MessageFns<DownloadRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DownloadRequest>, I>>(base?: I): DownloadRequest {
-    return DownloadRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DownloadRequest>): DownloadRequest {
+    return DownloadRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DownloadRequest>, I>>(object: I): DownloadRequest {
+  fromPartial(object: DeepPartial<DownloadRequest>): DownloadRequest {
     const message = createBaseDownloadRequest();
     message.repository = object.repository ?? "";
     message.sessionId = object.sessionId ?? "";
@@ -4513,10 +4499,10 @@ export const DownloadResponse: MessageFns<DownloadResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DownloadResponse>, I>>(base?: I): DownloadResponse {
-    return DownloadResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DownloadResponse>): DownloadResponse {
+    return DownloadResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DownloadResponse>, I>>(object: I): DownloadResponse {
+  fromPartial(object: DeepPartial<DownloadResponse>): DownloadResponse {
     const message = createBaseDownloadResponse();
     switch (object.step?.$case) {
       case "entry": {
@@ -4875,10 +4861,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -4896,6 +4878,6 @@ export type ServerStreamingMethodResult<Response> = { [Symbol.asyncIterator](): 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }
