@@ -1,0 +1,118 @@
+# shellcheck shell=bash disable=SC2154  # sourced by ../lab
+# Build the image when it is absent, start the container, wait until every API answers.
+
+rebuild='' virt=qemu
+for option in "$@"; do
+  case $option in
+    --rebuild) rebuild=1 ;;
+    --kvm) virt=kvm ;;
+    *) usage "up: unknown option: $option" ;;
+  esac
+done
+
+install_missing() {
+  local missing=()
+  command -v docker >/dev/null || missing+=(docker.io iptables)
+  command -v curl >/dev/null || missing+=(curl)
+  docker image inspect "$image" debian:trixie-slim >/dev/null 2>&1 || command -v debootstrap >/dev/null || missing+=(debootstrap)
+  [ ${#missing[@]} != 0 ] || return 0
+  command -v apt-get >/dev/null || die "missing: ${missing[*]}, and there is no apt-get" "install them and repeat"
+  [ "$(id -u)" = 0 ] || die "missing: ${missing[*]}" "run as root once, or install them and repeat"
+  say "installing ${missing[*]}"
+  apt-get update -q >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ca-certificates "${missing[@]}" >/dev/null
+}
+
+# A machine without an init system has neither dockerd nor the cgroup hierarchies it wants.
+start_dockerd() {
+  docker version >/dev/null 2>&1 && return
+  [ "$(id -u)" = 0 ] || die "the docker daemon does not answer" "start it, or run as root"
+  say "starting dockerd"
+  if ! mountpoint -q /sys/fs/cgroup; then
+    mount -t tmpfs cgroup /sys/fs/cgroup
+    awk 'NR>1 && $4==1{print $1}' /proc/cgroups | while read -r controller; do
+      mkdir -p "/sys/fs/cgroup/$controller"
+      mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" || rmdir "/sys/fs/cgroup/$controller"
+    done
+    mkdir -p /sys/fs/cgroup/systemd
+    mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd || true
+  fi
+  setsid nohup dockerd >/var/log/dockerd-lab.log 2>&1 </dev/null &
+  for _ in $(seq 60); do docker version >/dev/null 2>&1 && return; sleep 1; done
+  die "dockerd does not start" "see /var/log/dockerd-lab.log"
+}
+
+make_base() {
+  docker image inspect debian:trixie-slim >/dev/null 2>&1 && return
+  say "making the debian:trixie-slim base with debootstrap"
+  local root; root=$(mktemp -d)
+  if [ -e /usr/share/debootstrap/scripts/trixie ]; then debootstrap --variant=minbase trixie "$root" >/dev/null
+  else debootstrap --variant=minbase trixie "$root" "" /usr/share/debootstrap/scripts/sid >/dev/null; fi
+  rm -rf "$root"/var/cache/apt/archives/*.deb
+  tar -C "$root" --one-file-system -c . | docker import -c 'CMD ["bash"]' - debian:trixie-slim >/dev/null
+  rm -rf --one-file-system "$root"
+}
+
+# What the image is made of, so that a stale image is noticed.
+recipe() { (cd "$here" && find Dockerfile rootfs -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16); }
+
+build_image() {
+  if [ -z "$rebuild" ] && docker image inspect "$image" >/dev/null 2>&1; then
+    local label; label=$(docker image inspect -f '{{ index .Config.Labels "lab.recipe" }}' "$image")
+    [ -z "$label" ] || [ "$label" = "$(recipe)" ] || say "note: $image was built from other files than these; lab up --rebuild makes it anew"
+    return
+  fi
+  make_base
+  local log=$here/run/build.log; mkdir -p "$here/run"
+  say "building $image (about 12 minutes, most of it downloads; log: $log)"
+  DOCKER_BUILDKIT=0 docker build --label "lab.recipe=$(recipe)" -t "$image" "$here" >"$log" 2>&1 || { tail -30 "$log" >&2; die "the image does not build" "whole log: $log"; }
+  say "image built"
+}
+
+start_container() {
+  docker network inspect "$network" >/dev/null 2>&1 || docker network create "$network" >/dev/null
+  if running; then say "$name is already running"; return; fi
+  if exists; then say "starting the stopped $name with its data"; docker start "$name" >/dev/null; return; fi
+  local options=(--device /dev/net/tun)
+  [ "$virt" = qemu ] || options+=(--device /dev/kvm)
+  for port in 5000 8080 8774 8776 8778 9292 9696 9876; do options+=(-p "$addr:$port:$port"); done
+  # not --privileged: that needs CAP_SYS_RESOURCE, which a restricted host may not have
+  docker run -d --name "$name" --hostname lab --network "$network" --network-alias "$name" \
+    --cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined \
+    --security-opt apparmor=unconfined --security-opt systempaths=unconfined --shm-size 512m --stop-timeout 60 \
+    "${options[@]}" -e LAB_ADDR="$addr" -e LAB_VIRT="$virt" "$image" >/dev/null \
+    || die "the container does not start" "are the ports of $addr free? LAB_ADDR chooses another loopback address"
+  say "container started"
+}
+
+wait_ready() {
+  say "waiting for the APIs"
+  for _ in $(seq 600); do
+    docker exec "$name" test -e /run/lab/ready 2>/dev/null && return
+    if docker exec "$name" grep -q 'PROVISIONING FAILED' /var/log/lab/bootstrap.log 2>/dev/null; then break; fi
+    running || { docker logs --tail 20 "$name" >&2; die "the container died" "its last lines are above"; }
+    sleep 1
+  done
+  docker exec "$name" tail -40 /var/log/lab/bootstrap.log >&2
+  die "the lab did not become ready" "its log is above; all logs: docker exec $name ls /var/log/lab"
+}
+
+probe() {
+  local bad=0 service url code
+  for service in identity:5000/v3 object-store:8080/healthcheck compute:8774/ block-storage:8776/ placement:8778/ image:9292/ network:9696/ load-balancer:9876/; do
+    url=http://$addr:${service#*:}
+    code=$(curl -s -o /dev/null -m 20 -w '%{http_code}' "$url" || true)
+    printf '  %-14s %-42s HTTP %s\n' "${service%%:*}" "$url" "$code"
+    case $code in 2* | 300) ;; *) bad=1 ;; esac
+  done
+  [ $bad = 0 ] || die "an API does not answer on $addr" "is another program on its port?"
+}
+
+install_missing
+start_dockerd
+build_image
+start_container
+wait_ready
+probe
+write_clouds
+say "ready; clients: eval \"\$(lab env lab-admin)\", or lab client lab-admin openstack service list"
