@@ -76,7 +76,9 @@ try {
       }
     });
     if (differing.length > 0) {
-      process.stderr.write(`packages/rpc/src/gen is not what proto/ gives; run "npm run gen". Differs: ${differing.join(", ")}\n`);
+      process.stderr.write(
+        `packages/rpc/src/gen is not what proto/ gives; run "npm run gen". Differs: ${differing.join(", ")}\n`,
+      );
       process.exitCode = 1;
     }
   } else {

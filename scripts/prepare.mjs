@@ -83,7 +83,8 @@ function prepareDependencies() {
   if (!isInstalled) {
     say("installing dependencies (npm ci)");
     const status = run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-    if (status !== 0) throw new PrepareError(`npm ci ended with ${status}. Check that the npm registry can be reached, then repeat.`);
+    if (status !== 0)
+      throw new PrepareError(`npm ci ended with ${status}. Check that the npm registry can be reached, then repeat.`);
   }
   writeFileSync(stampFile, digest);
 }

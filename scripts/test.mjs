@@ -27,7 +27,14 @@ function main() {
   mkdirSync(dirname(reportFile), { recursive: true });
   rmSync(reportFile, { force: true });
   const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
-  const args = [vitest, "run", "--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`, ...process.argv.slice(2)];
+  const args = [
+    vitest,
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${reportFile}`,
+    ...process.argv.slice(2),
+  ];
   const { status } = spawnSync(machine.node, args, { cwd: root, env: machine.env, stdio: ["ignore", "inherit", "inherit"] });
   const { passed, failed } = existsSync(reportFile)
     ? countResults(JSON.parse(readFileSync(reportFile, "utf8")))
