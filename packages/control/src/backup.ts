@@ -35,7 +35,7 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
     );
     if (found === undefined || !found.ok)
       throw fromFailure(found?.failure ?? { code: "TASK_LOST", message: "Discovery has no outcome" });
-    const { resources, projectId, projectName, stats, warnings } = found.result;
+    const { resources, projectId, projectName, stats, warnings, unlisted } = found.result;
     const source: SessionSource = { input: "tenant", cloud, projectId, projectName };
     const parent = await context.store.parentOf(source);
     const before = new Map(
@@ -43,6 +43,9 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
     );
     for (const [index, r] of resources.entries()) {
       context.view.setResource(discovered(r, index === 0 ? stats : EMPTY_STATS), { total: r.logicalBytes });
+    }
+    for (const { type, failure } of unlisted) {
+      context.view.setResource({ type, id: "*", name: "*", state: "failed", streams: {}, stats: EMPTY_STATS, warnings: [], failure });
     }
     await enterPhase(context, "freeze", { source, warnings, ...(parent === undefined ? {} : { parentId: parent.id }) });
 
@@ -94,7 +97,7 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
     await enterPhase(context, "commit");
     await endSession(
       context,
-      resources.length === 0 ? "succeeded" : sessionOutcome(context.view.resources().map((r) => r.state)),
+      context.view.resources().length === 0 ? "succeeded" : sessionOutcome(context.view.resources().map((r) => r.state)),
       { warnings: [...warnings, ...left] },
     );
   } catch (error) {

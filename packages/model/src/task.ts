@@ -111,6 +111,8 @@ export interface DiscoverResult {
   /** Stats of the documents. */
   readonly stats: StreamStats;
   readonly warnings: readonly string[];
+  /** Types whose resources could not be listed, such as for want of a role: the session is `partial`. */
+  readonly unlisted: readonly { readonly type: string; readonly failure: Failure }[];
 }
 
 export interface FreezeResult {

@@ -332,6 +332,10 @@ export interface Session {
   bytesTotal: bigint;
   /** Bytes processed. */
   bytesDone: bigint;
+  /** Said though it succeeded. */
+  warnings: string[];
+  /** Only planned. */
+  dryRun: boolean;
 }
 
 /** A resource in a session. */
@@ -2591,6 +2595,8 @@ function createBaseSession(): Session {
     failure: undefined,
     bytesTotal: 0n,
     bytesDone: 0n,
+    warnings: [],
+    dryRun: false,
   };
 }
 
@@ -2670,6 +2676,12 @@ export const Session: MessageFns<Session> = {
         throw new globalThis.Error("value provided for field message.bytesDone of type uint64 too large");
       }
       writer.uint32(176).uint64(message.bytesDone);
+    }
+    for (const v of message.warnings) {
+      writer.uint32(186).string(v!);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(192).bool(message.dryRun);
     }
     return writer;
   },
@@ -2863,6 +2875,22 @@ export const Session: MessageFns<Session> = {
             message.bytesDone = reader.uint64() as bigint;
             continue;
           }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
+            continue;
+          }
+          case 24: {
+            if (tag !== 192) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2908,6 +2936,8 @@ export const Session: MessageFns<Session> = {
       ? BigInt(object.bytesTotal)
       : 0n;
     message.bytesDone = (object.bytesDone !== undefined && object.bytesDone !== null) ? BigInt(object.bytesDone) : 0n;
+    message.warnings = object.warnings?.map((e) => e) || [];
+    message.dryRun = object.dryRun ?? false;
     return message;
   },
 };

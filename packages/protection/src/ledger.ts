@@ -1,0 +1,146 @@
+/**
+ * The cleanup ledger: what we make in somebody's cloud is written down, durably, before it is made.
+ *
+ * An entry is an intent under `ledger/<session>/<entry>`; the object's name is made from it, so the object can be found
+ * even if the answer to its creation was lost. Whoever runs the task again adopts the object instead of making
+ * another. The sweep goes through the entries of a session and removes what they name; an entry goes only when its
+ * object is known to be gone. Nothing is ever removed that no entry names (invariant I6).
+ *
+ * Interleavings it must survive: death before the intent (nothing made), between intent and request (nothing found),
+ * between request and answer (found by name), and at any point of the removal (found again, or known to be gone).
+ */
+
+import { createHash } from "node:crypto";
+import type { SessionId, SweepResult } from "@permafrost/model";
+import type { Records } from "@permafrost/repository";
+import { type Clock, CodedError, fromUtf8, utf8 } from "@permafrost/std";
+import { toFailureOf } from "./failure.ts";
+
+/** How objects of one kind are found and removed; see `temporaries.ts`. */
+export interface TemporaryKind {
+  /** Such as `cinder.snapshot`. */
+  readonly kind: string;
+  /** Sweeping goes from low to high: an image before its volume before its volume snapshot. */
+  readonly order: number;
+  /** Ids of the objects of exactly this name in the project. More than one after a lost answer. */
+  find(name: string): Promise<string[]>;
+  /** Removes the object and waits until it is gone. An object that is gone already is no error. */
+  remove(id: string): Promise<void>;
+}
+
+interface LedgerEntry {
+  readonly kind: string;
+  readonly name: string;
+}
+
+/** Every temporary object's name starts with it. */
+export const TEMPORARY_PREFIX = "permafrost-tmp-";
+const LATE_ANSWER_MS = 3_000;
+
+export class Ledger {
+  readonly #records: Records;
+  readonly #sessionId: SessionId;
+  readonly #kinds: ReadonlyMap<string, TemporaryKind>;
+  readonly #clock: Clock;
+
+  constructor(options: { readonly records: Records; readonly sessionId: SessionId; readonly kinds: readonly TemporaryKind[]; readonly clock: Clock }) {
+    this.#records = options.records;
+    this.#sessionId = options.sessionId;
+    this.#kinds = new Map(options.kinds.map((k) => [k.kind, k]));
+    this.#clock = options.clock;
+  }
+
+  /** The name of the session's temporary object of this kind for `subject`: the same on every attempt. */
+  nameOf(kind: string, subject: string): string {
+    return `${TEMPORARY_PREFIX}${this.#sessionId}-${digest(`${kind}\n${subject}`)}`;
+  }
+
+  /**
+   * The id of the session's temporary object of this kind for `subject` (such as the volume's id): adopted if an earlier attempt
+   * made it, else made by `create`, which is given the name to use.
+   */
+  async obtain(kind: string, subject: string, create: (name: string) => Promise<string>): Promise<string> {
+    const name = this.nameOf(kind, subject);
+    const key = this.#keyOf(name);
+    const known = await this.#records.get(key);
+    if (known !== undefined) {
+      const [found] = await this.#kindOf(kind).find(name);
+      if (found !== undefined) return found;
+    } else {
+      const entry: LedgerEntry = { kind, name };
+      await this.#records.put(key, 1n, utf8(JSON.stringify(entry)));
+    }
+    try {
+      return await create(name);
+    } catch (error) {
+      if (!CodedError.is(error, "OUTCOME_UNKNOWN")) throw error;
+      // The request may have been applied: look before making another.
+      await this.#clock.sleep(LATE_ANSWER_MS);
+      const [found] = await this.#kindOf(kind).find(name);
+      if (found !== undefined) return found;
+      throw error;
+    }
+  }
+
+  /** Removes the object and then its entry. */
+  async release(kind: string, subject: string, id: string): Promise<void> {
+    await this.#kindOf(kind).remove(id);
+    await this.#strike(this.nameOf(kind, subject));
+  }
+
+  /** Removes every object that the session's entries name. What cannot be removed stays in the ledger and is reported. */
+  async sweep(): Promise<SweepResult> {
+    const entries = (await this.#records.list(`ledger/${this.#sessionId}/`))
+      .map((r) => JSON.parse(fromUtf8(r.value)) as LedgerEntry)
+      .sort((a, b) => this.#kindOf(a.kind).order - this.#kindOf(b.kind).order);
+    let removed = 0;
+    const left = [];
+    const absent: LedgerEntry[] = [];
+    for (const entry of entries) {
+      try {
+        const ids = await this.#kindOf(entry.kind).find(entry.name);
+        if (ids.length === 0) {
+          absent.push(entry);
+          continue;
+        }
+        for (const id of ids) await this.#kindOf(entry.kind).remove(id);
+        removed += ids.length;
+        await this.#strike(entry.name);
+      } catch (error) {
+        left.push(toFailureOf(error, { object: entry.name, kind: entry.kind }));
+      }
+    }
+    // A request that was under way when its worker died may still be applied: look a second time before forgetting it.
+    if (absent.length > 0) await this.#clock.sleep(LATE_ANSWER_MS);
+    for (const entry of absent) {
+      try {
+        const ids = await this.#kindOf(entry.kind).find(entry.name);
+        for (const id of ids) await this.#kindOf(entry.kind).remove(id);
+        removed += ids.length;
+        await this.#strike(entry.name);
+      } catch (error) {
+        left.push(toFailureOf(error, { object: entry.name, kind: entry.kind }));
+      }
+    }
+    return { removed, left };
+  }
+
+  async #strike(name: string): Promise<void> {
+    const known = await this.#records.get(this.#keyOf(name));
+    if (known !== undefined) await this.#records.delete(this.#keyOf(name), known.version + 1n);
+  }
+
+  #keyOf(name: string): string {
+    return `ledger/${this.#sessionId}/${name.slice(TEMPORARY_PREFIX.length)}`;
+  }
+
+  #kindOf(kind: string): TemporaryKind {
+    const found = this.#kinds.get(kind);
+    if (found === undefined) throw new CodedError("ASSERTION", `No temporary kind ${kind}`);
+    return found;
+  }
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,28 @@
+/** What a task is given to run with: the claim's repository, writer and signal, and a way into clouds. */
+
+import type { CloudTarget } from "@permafrost/model";
+import type { Cloud } from "@permafrost/openstack";
+import type { Repository, Writer } from "@permafrost/repository";
+import type { Clock } from "@permafrost/std";
+import { Ledger } from "./ledger.ts";
+import type { Context } from "./resource-type.ts";
+import { temporaryKinds } from "./temporaries.ts";
+
+export interface TaskEnvironment {
+  readonly repository: Repository;
+  readonly writer: Writer;
+  readonly scope: { readonly repositoryId: string; readonly sessionId: string; readonly taskId: string; readonly fence: bigint };
+  readonly signal: AbortSignal;
+  readonly progress: (bytes: number) => void;
+  readonly clock: Clock;
+  /** Kept open between tasks by the worker. Throws CLOUD_UNKNOWN, AUTH_FAILED, PROJECT_UNKNOWN. */
+  readonly openCloud: (target: CloudTarget) => Promise<Cloud>;
+}
+
+/** The context of a resource type's methods in one cloud. */
+export async function contextOf(environment: TaskEnvironment, target: CloudTarget): Promise<Context> {
+  const cloud = await environment.openCloud(target);
+  const { repository, scope, clock, writer, signal, progress } = environment;
+  const ledger = new Ledger({ records: repository.records(scope), sessionId: scope.sessionId, kinds: temporaryKinds(cloud, clock, signal), clock });
+  return { cloud, reader: repository.reader(), writer, ledger, clock, sessionId: scope.sessionId, signal, progress };
+}

@@ -1,0 +1,78 @@
+/** RepositoryService: make, list and unlock repositories. Secrets arrive here and go into the keyring, nowhere else. */
+
+import type { Repositories } from "@permafrost/control";
+import type { Coordinator } from "@permafrost/control";
+import type { BlockStore } from "@permafrost/blocks";
+import { initRepository, openRepository, type RepositorySecret, saveSecret } from "@permafrost/repository";
+import type { control, ServiceImplementation } from "@permafrost/rpc";
+import { type Clock, CodedError, type Random } from "@permafrost/std";
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+export interface RepositoryServiceOptions {
+  readonly coordinator: Coordinator;
+  readonly store: BlockStore;
+  readonly keyring: string;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export function repositoryService(options: RepositoryServiceOptions): ServiceImplementation<control.RepositoryServiceDefinition> {
+  const { coordinator, store, keyring, clock, random } = options;
+  const repositories: Repositories = coordinator.repositories;
+
+  const wire = async (header: { readonly id: string; readonly name: string; readonly createdAt: string }): Promise<control.Repository> => {
+    let restorePoints: number | undefined;
+    try {
+      restorePoints = (await coordinator.restorePoints(header.id)).length;
+    } catch (error) {
+      if (!CodedError.is(error, "KEY_NOT_IN_KEYRING") && !CodedError.is(error, "WRONG_KEY")) throw error;
+    }
+    return { id: header.id, name: header.name, createdAt: new Date(header.createdAt), unlocked: restorePoints !== undefined, restorePoints: restorePoints ?? 0 };
+  };
+
+  return {
+    async initRepository({ name, secret }) {
+      if (!NAME.test(name)) {
+        throw new CodedError("REQUEST_INVALID", `${JSON.stringify(name)} cannot name a repository`, {
+          facts: { field: "name" },
+          hint: "Use up to 64 letters, digits, dots, underscores and dashes, beginning with a letter or digit.",
+        });
+      }
+      if ((await repositories.headers()).some((h) => h.name === name)) {
+        throw new CodedError("REPOSITORY_EXISTS", `There is a repository ${name} already`, { facts: { repository: name } });
+      }
+      const given = secretOf(secret);
+      const { repository, recoveryKey } = await initRepository(store, { name, secret: given, clock, random });
+      const header = await repositories.header(repository.id);
+      await saveSecret(keyring, header, given);
+      return { repository: await wire(header), recoveryKey };
+    },
+
+    async listRepositories() {
+      return { repositories: await Promise.all((await repositories.headers()).map(wire)) };
+    },
+
+    async unlockRepository({ repository, secret }) {
+      const header = await repositories.header(repository);
+      const given = secretOf(secret);
+      await openRepository(store, header.id, given);
+      await saveSecret(keyring, header, given);
+      repositories.forget(header.id);
+      return { repository: await wire(header) };
+    },
+  };
+}
+
+function secretOf(secret: control.Secret | undefined): RepositorySecret {
+  switch (secret?.kind?.$case) {
+    case "passphrase":
+      if (secret.kind.value === "") break;
+      return { kind: "passphrase", value: secret.kind.value };
+    case "key":
+      return { kind: "key", value: secret.kind.value };
+    case "recoveryKey":
+      return { kind: "recovery", value: secret.kind.value };
+  }
+  throw new CodedError("REQUEST_INVALID", "A repository needs a passphrase, a key file or a recovery key", { facts: { field: "secret" } });
+}

@@ -1,0 +1,149 @@
+/** SessionService: the control API's requests as calls of the coordinator. Checks what is sent; decides nothing. */
+
+import type { Coordinator, SessionView } from "@permafrost/control";
+import type { Selection, VerifyLevel } from "@permafrost/model";
+import { control, type ServiceImplementation } from "@permafrost/rpc";
+import { type Clock, CodedError } from "@permafrost/std";
+import { wireResource, wireSession, wireView } from "./wire.ts";
+
+/** A watcher hears of changes at most this often. */
+const WATCH_MS = 300;
+const RESOURCES_PER_MESSAGE = 200;
+const PAGE_MAX = 1000;
+const CONFLICT_RULES = ["create", "reuse", "skip", "fail"] as const;
+const VERIFY: Readonly<Record<number, VerifyLevel | undefined>> = {
+  [control.VerifyLevel.VERIFY_LEVEL_METADATA]: "metadata",
+  [control.VerifyLevel.VERIFY_LEVEL_HASH]: "hash",
+  [control.VerifyLevel.VERIFY_LEVEL_DATA]: "data",
+};
+
+export function sessionService(coordinator: Coordinator, clock: Clock): ServiceImplementation<control.SessionServiceDefinition> {
+  const nameOf = async (repositoryId: string): Promise<string> => (await coordinator.repositories.header(repositoryId)).name;
+  return {
+    async startBackup({ repository, input }) {
+      if (input?.$case === "tenant") {
+        const { cloud, project, selection } = input.value;
+        if (cloud === "") throw invalid("tenant.cloud", "Say which cloud, as named in clouds.yaml");
+        const record = await coordinator.start(repository, {
+          kind: "backup",
+          input: "tenant",
+          target: { cloud, ...(project === "" ? {} : { project }) },
+          selection: selectionOf(selection),
+        });
+        return { sessionId: record.id };
+      }
+      if (input?.$case === "stream" || input?.$case === "fs") {
+        if (input.value.name === "") throw invalid(`${input.$case}.name`, "Name the input, so that the next backup of it is compared with this one");
+        const uploadAddress = await coordinator.workers.locate();
+        const record = await coordinator.start(repository, { kind: "backup", input: input.$case, name: input.value.name });
+        return { sessionId: record.id, uploadAddress };
+      }
+      throw invalid("input", "Say what to back up: tenant, stream or fs");
+    },
+
+    async startRestore(request) {
+      if (request.cloud === "") throw invalid("cloud", "Say which cloud to restore into, as named in clouds.yaml");
+      const onConflict = request.onConflict === "" ? "create" : CONFLICT_RULES.find((r) => r === request.onConflict);
+      if (onConflict === undefined) throw invalid("on_conflict", `Must be one of ${CONFLICT_RULES.join(", ")}`);
+      const point = await coordinator.find(request.sessionId === "" ? "latest" : request.sessionId, request.repository);
+      if (point.kind !== "backup" || point.results === undefined) {
+        throw new CodedError("NOT_A_RESTORE_POINT", `Session ${point.id} is no restore point: it is a ${point.kind} that is ${point.state}`, { facts: { session: point.id } });
+      }
+      if (point.source.input !== "tenant") {
+        throw new CodedError("NOT_A_RESTORE_POINT", `Session ${point.id} is the backup of a ${point.source.input}, which has no place in a cloud`, {
+          facts: { session: point.id },
+          hint: point.source.input === "stream" ? "Use --to-stdout." : "Use --to-path.",
+        });
+      }
+      const verify = VERIFY[request.verify];
+      const record = await coordinator.start(request.repository, {
+        kind: "restore",
+        pointId: point.id,
+        options: {
+          target: { cloud: request.cloud, ...(request.project === "" ? {} : { project: request.project }) },
+          maps: { volumeType: request.volumeTypes, availabilityZone: request.availabilityZones, storagePolicy: request.storagePolicies, project: request.projects },
+          onConflict,
+          ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
+        },
+        selection: selectionOf(request.selection),
+        dryRun: request.dryRun,
+        ...(verify === undefined ? {} : { verify }),
+      });
+      return { sessionId: record.id };
+    },
+
+    async startCheck({ repository, sessionIds, readData }) {
+      const { id } = await coordinator.repositories.header(repository);
+      const points = await coordinator.restorePoints(id);
+      const pointIds = sessionIds.length === 0 ? points.map((p) => p.id) : await Promise.all(sessionIds.map(async (s) => (await coordinator.find(s, id)).id));
+      const record = await coordinator.start(id, { kind: "check", pointIds, readData });
+      return { sessionId: record.id };
+    },
+
+    async listSessions({ repository, pageSize, pageToken }) {
+      const size = Math.min(pageSize === 0 ? 100 : pageSize, PAGE_MAX);
+      const all = (await coordinator.list(repository)).filter((r) => pageToken === "" || r.id < pageToken);
+      const page = all.slice(0, size);
+      const names = new Map((await coordinator.repositories.headers()).map((h) => [h.id, h.name]));
+      return { sessions: page.map((r) => wireSession(r, names.get(r.repositoryId) ?? "")), nextPageToken: all.length > size ? (page.at(-1)?.id ?? "") : "" };
+    },
+
+    async getSession({ sessionId }) {
+      const view = await coordinator.view(sessionId);
+      return { session: wireView(view, await nameOf(view.record.repositoryId)) };
+    },
+
+    async *listResources({ sessionId }) {
+      const view = await coordinator.view(sessionId);
+      const all = view.resources().sort((a, b) => (a.type === b.type ? (a.name < b.name ? -1 : 1) : a.type < b.type ? -1 : 1));
+      for (let i = 0; i < all.length; i += RESOURCES_PER_MESSAGE) yield { resources: all.slice(i, i + RESOURCES_PER_MESSAGE).map(wireResource) };
+    },
+
+    async *watchSession({ sessionId }, { signal }) {
+      const { id } = await coordinator.find(sessionId);
+      const seen = new Map<string, string>();
+      let last = "";
+      while (!signal.aborted) {
+        // The view is looked up each time: it changes hands when the session starts, ends, or another coordinator leads.
+        const view: SessionView = await coordinator.view(id);
+        const session = wireView(view, await nameOf(view.record.repositoryId));
+        const changed = view.resources().filter((r) => {
+          const text = JSON.stringify(r);
+          const key = `${r.type}/${r.id}`;
+          if (seen.get(key) === text) return false;
+          seen.set(key, text);
+          return true;
+        });
+        const text = JSON.stringify([view.record, view.bytes()]);
+        if (changed.length > 0 || text !== last) yield { session, resources: changed.map(wireResource) };
+        last = text;
+        if (view.record.state !== "running") return;
+        await clock.sleep(WATCH_MS, signal).catch(() => undefined);
+      }
+    },
+
+    async cancelSession({ sessionId }) {
+      const record = await coordinator.cancel(sessionId);
+      return { session: wireSession(record, await nameOf(record.repositoryId)) };
+    },
+
+    async locateWorker() {
+      return { address: await coordinator.workers.locate() };
+    },
+
+    async forgetSession({ sessionIds, dryRun }) {
+      if (sessionIds.length === 0) throw invalid("session_ids", "Say which sessions to forget");
+      const gone = await coordinator.forget(sessionIds, dryRun);
+      const names = new Map((await coordinator.repositories.headers()).map((h) => [h.id, h.name]));
+      return { sessions: gone.map((r) => wireSession(r, names.get(r.repositoryId) ?? "")) };
+    },
+  };
+}
+
+function selectionOf(selection: control.Selection | undefined): Selection {
+  return { include: selection?.include ?? [], exclude: selection?.exclude ?? [] };
+}
+
+function invalid(field: string, hint: string): CodedError {
+  return new CodedError("REQUEST_INVALID", `The request's field ${field} is missing or wrong`, { facts: { field }, hint });
+}

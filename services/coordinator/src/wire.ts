@@ -1,0 +1,83 @@
+/** The model's values as the control API sends them. One direction only; every field in one place. */
+
+import type { Failure, SessionRecord, StreamStats } from "@permafrost/model";
+import type { ResourceView, SessionView } from "@permafrost/control";
+import type { control } from "@permafrost/rpc";
+
+export function wireSession(record: SessionRecord, repositoryName: string, bytes?: { readonly total: number; readonly done: number }): control.Session {
+  return {
+    id: record.id,
+    kind: record.kind,
+    state: record.state,
+    phase: record.phase,
+    repositoryId: record.repositoryId,
+    repository: repositoryName,
+    input: record.source.input,
+    cloud: record.source.cloud ?? "",
+    projectId: record.source.projectId ?? "",
+    sourceName: record.source.projectName ?? record.source.name ?? "",
+    startedAt: wireTime(record.startedAt),
+    endedAt: wireTime(record.endedAt),
+    parentId: record.parentId ?? "",
+    resources: record.counts.resources,
+    succeeded: record.counts.succeeded,
+    failed: record.counts.failed,
+    skipped: record.counts.skipped,
+    stats: wireStats(record.stats),
+    consistencyWindowMs: BigInt(Math.round(record.consistencyWindow?.windowMs ?? 0)),
+    failure: wireFailure(record.failure),
+    bytesTotal: BigInt(bytes?.total ?? record.stats.logicalBytes),
+    bytesDone: BigInt(bytes?.done ?? record.stats.logicalBytes),
+    warnings: [...record.warnings],
+    dryRun: record.dryRun ?? false,
+  };
+}
+
+/** A live session: its counters as they are now. */
+export function wireView(view: SessionView, repositoryName: string): control.Session {
+  return wireSession(view.record, repositoryName, view.bytes());
+}
+
+export function wireResource(r: ResourceView): control.Resource {
+  return {
+    type: r.type,
+    id: r.id,
+    name: r.name,
+    state: r.state,
+    stats: wireStats(r.stats),
+    consistency: r.consistency ?? "",
+    sourceHash: r.sourceHash ?? "",
+    failure: wireFailure(r.failure),
+    warnings: [...r.warnings],
+    targetId: r.targetId ?? "",
+    action: r.action ?? "",
+    actionReason: r.actionReason ?? "",
+    verified: r.verified ?? "",
+    mismatches: [...(r.mismatches ?? [])],
+    startedAt: wireTime(r.startedAt),
+    endedAt: wireTime(r.endedAt),
+    bytesTotal: BigInt(r.bytesTotal),
+    bytesDone: BigInt(r.bytesDone),
+  };
+}
+
+export function wireStats(s: StreamStats): control.Stats {
+  return {
+    logicalBytes: BigInt(s.logicalBytes),
+    readBytes: BigInt(s.readBytes),
+    zeroBytes: BigInt(s.zeroBytes),
+    newBytes: BigInt(s.newBytes),
+    storedBytes: BigInt(s.storedBytes),
+    newBlocks: BigInt(s.newBlocks),
+  };
+}
+
+function wireFailure(failure: Failure | undefined): control.Failure | undefined {
+  if (failure === undefined) return undefined;
+  const facts = Object.fromEntries(Object.entries(failure.facts ?? {}).map(([k, v]) => [k, String(v)]));
+  return { code: failure.code, message: failure.message, hint: failure.hint ?? "", facts };
+}
+
+function wireTime(iso: string | undefined): Date | undefined {
+  return iso === undefined || iso === "" ? undefined : new Date(iso);
+}
