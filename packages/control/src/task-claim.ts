@@ -82,6 +82,18 @@ export class TaskHost {
     }
   }
 
+  /** Waits until the row exists; a session that was just started may not have come so far. Throws UPLOAD_NOT_EXPECTED. */
+  async waitFor(reference: TaskReference, waitMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const deadline = clock.monotonic() + waitMs;
+    while ((await this.#table.get(entryKey(reference))) === undefined) {
+      if (clock.monotonic() > deadline) {
+        throw new CodedError("UPLOAD_NOT_EXPECTED", `Session ${reference.sessionId} does not wait for bytes`, { facts: { session: reference.sessionId } });
+      }
+      await clock.sleep(200, signal);
+    }
+  }
+
   async #runJob(job: ClaimedJob, signal: AbortSignal): Promise<void> {
     const reference = decodeReference(job.body);
     const outcome = await this.run(reference, this.#options.execute, signal, () => job.working());

@@ -1,0 +1,152 @@
+/**
+ * InputService: bytes between a client and this worker. An upload claims its session's task as any claim, so a second client, or a
+ * worker that took the session for dead, is fenced. A download reads one resource of a restore point.
+ */
+
+import { type Repositories, resolveSession, SessionStore, type TaskHost } from "@permafrost/control";
+import { isRestorePoint, type ResourceResult } from "@permafrost/model";
+import { captureUpload, readListing, type TreeEntry, type UploadedEntry } from "@permafrost/protection";
+import type { Repository } from "@permafrost/repository";
+import type { control, ServiceImplementation } from "@permafrost/rpc";
+import { type Clock, CodedError } from "@permafrost/std";
+
+/** How long a session that was just started may take to wait for its bytes. */
+const OPEN_WAIT_MS = 30_000;
+const DATA_BYTES_PER_MESSAGE = 256 * 1024;
+
+export interface InputServiceOptions {
+  readonly host: TaskHost;
+  readonly repositories: Repositories;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+export function inputService(options: InputServiceOptions): ServiceImplementation<control.InputServiceDefinition> {
+  const { host, repositories, clock } = options;
+  return {
+    async upload(requests, { signal: call }) {
+      const signal = AbortSignal.any([call, options.signal]);
+      const steps = requests[Symbol.asyncIterator]();
+      const first = await steps.next();
+      if (first.done === true || first.value.step?.$case !== "open") throw malformed("The first message must open a session");
+      const reference = { sessionId: first.value.step.value.sessionId, taskId: "upload-1" };
+      await host.waitFor(reference, OPEN_WAIT_MS, signal);
+      let result: ResourceResult | undefined;
+      const outcome = await host.run(
+        reference,
+        async (task, context) => {
+          if (task.kind !== "upload") throw new CodedError("ASSERTION", `Task ${task.id} is no upload`);
+          try {
+            result = await captureUpload({ task, ...context, clock, entries: entriesOf(steps) });
+            return result;
+          } catch (error) {
+            // The client's bytes cannot be asked for again: whatever went wrong, this session has failed.
+            const { code, message, facts, hint } = CodedError.from(error);
+            throw new CodedError(code, message, { facts, ...(hint === undefined ? {} : { hint }), cause: error });
+          }
+        },
+        signal,
+      );
+      if (result !== undefined && outcome === "ended") return { stats: wireStats(result) };
+      throw new CodedError("UPLOAD_FAILED", "The upload was not stored", { facts: { session: reference.sessionId }, hint: "`permafrost session show` says why." });
+    },
+
+    async *download(request, { signal: call }) {
+      const signal = AbortSignal.any([call, options.signal]);
+      const repository = await repositories.open((await repositories.header(request.repository)).id);
+      const resource = await findResource(repository, request);
+      const { data, listing } = resource.streams;
+      if (data !== undefined) {
+        yield { step: { $case: "entry", value: entry({ path: "", type: "file", size: data.sizeBytes }) } };
+        yield* dataSteps(repository.reader().readStream(data, { signal }));
+      }
+      if (listing !== undefined) {
+        for await (const e of readListing<TreeEntry>(repository.reader(), listing, signal)) {
+          yield {
+            step: {
+              $case: "entry",
+              value: entry({ path: e.name, type: e.kind, size: e.sizeBytes, mode: e.mode, modifiedAt: new Date(e.modifiedAtMs), linkTarget: e.linkTarget ?? "" }),
+            },
+          };
+          if (e.content !== undefined) yield* dataSteps(repository.reader().readStream(e.content, { signal }));
+        }
+      }
+    },
+  };
+}
+
+async function findResource(repository: Repository, request: control.DownloadRequest): Promise<ResourceResult> {
+  const store = new SessionStore(repository, 0n);
+  const record = resolveSession(await store.list(), request.sessionId === "" ? "latest" : request.sessionId);
+  if (!isRestorePoint(record)) throw new CodedError("NOT_A_RESTORE_POINT", `Session ${record.id} is no restore point`, { facts: { session: record.id } });
+  const matches = (await store.allResults(record)).filter(
+    (r) => (request.type === "" || r.type === request.type) && (request.resource === "" || r.id === request.resource || r.name === request.resource),
+  );
+  const [found] = matches;
+  if (found === undefined || matches.length > 1) {
+    throw new CodedError("RESOURCE_UNKNOWN", `Session ${record.id} has ${matches.length} resources of that type and name, not one`, {
+      facts: { session: record.id, type: request.type, resource: request.resource },
+      hint: "`permafrost resources SESSION` lists them.",
+    });
+  }
+  return found;
+}
+
+/** Groups the steps of an upload: each entry with the data that follows it. The data of one must be read before the next is asked for. */
+async function* entriesOf(steps: AsyncIterator<control.UploadRequest>): AsyncIterable<UploadedEntry> {
+  let next = await steps.next();
+  while (next.done !== true) {
+    const step = next.value.step;
+    if (step?.$case !== "entry") throw malformed("Data came before its entry");
+    let ended = false;
+    async function* data(): AsyncIterable<Uint8Array> {
+      for (;;) {
+        next = await steps.next();
+        if (next.done === true || next.value.step?.$case !== "data") break;
+        yield next.value.step.value;
+      }
+      ended = true;
+    }
+    const bytes = data();
+    yield { entry: treeEntry(step.value), data: bytes };
+    // An entry whose reader did not want its bytes, such as a directory: go on to the next entry.
+    if (!ended) for await (const _ of bytes);
+  }
+}
+
+function treeEntry(value: control.InputEntry): TreeEntry {
+  const kind = value.type === "directory" || value.type === "symlink" ? value.type : "file";
+  return {
+    name: value.path,
+    kind,
+    mode: value.mode,
+    modifiedAtMs: value.modifiedAt?.getTime() ?? 0,
+    sizeBytes: Number(value.size),
+    ...(kind === "symlink" ? { linkTarget: value.linkTarget } : {}),
+  };
+}
+
+function entry(value: { path: string; type: string; size: number; mode?: number; modifiedAt?: Date; linkTarget?: string }): control.InputEntry {
+  return { path: value.path, type: value.type, mode: value.mode ?? 0, modifiedAt: value.modifiedAt, size: BigInt(value.size), linkTarget: value.linkTarget ?? "" };
+}
+
+async function* dataSteps(bytes: AsyncIterable<Uint8Array>): AsyncIterable<control.DownloadResponse> {
+  for await (const chunk of bytes) {
+    for (let at = 0; at < chunk.length; at += DATA_BYTES_PER_MESSAGE) yield { step: { $case: "data", value: chunk.subarray(at, at + DATA_BYTES_PER_MESSAGE) } };
+  }
+}
+
+function wireStats({ stats: s }: ResourceResult): control.Stats {
+  return {
+    logicalBytes: BigInt(s.logicalBytes),
+    readBytes: BigInt(s.readBytes),
+    zeroBytes: BigInt(s.zeroBytes),
+    newBytes: BigInt(s.newBytes),
+    storedBytes: BigInt(s.storedBytes),
+    newBlocks: BigInt(s.newBlocks),
+  };
+}
+
+function malformed(message: string): CodedError {
+  return new CodedError("UPLOAD_MALFORMED", message);
+}
