@@ -8,6 +8,7 @@
 import { CodedError } from "@permafrost/std";
 import { type Client, type CompatServiceDefinition, createChannel, createClientFactory } from "nice-grpc";
 import { type CallOptions, ClientError, type ClientMiddleware, type ClientMiddlewareCall, Metadata } from "nice-grpc-common";
+import { HealthDefinition } from "nice-grpc-server-health";
 import { channelCredentials, readToken, type TlsFiles } from "./credentials.ts";
 import { decodeError, ERROR_METADATA_KEY } from "./error-wire.ts";
 import {
@@ -31,6 +32,9 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
 }
 
+/** `SERVING` of grpc.health.v1, whose enum the library does not export. */
+const HEALTH_SERVING = 1;
+
 /** What a call takes beside gRPC's options. */
 export interface DeadlineOptions {
   /** Deadline of this call; the default of unary calls is the channel's, streams have none. */
@@ -41,6 +45,8 @@ export interface RpcChannel {
   readonly address: string;
   /** A client whose calls fail with CodedErrors only. */
   client<Definition extends CompatServiceDefinition>(definition: Definition): Client<Definition, DeadlineOptions>;
+  /** Whether the health service there says that all of it serves. */
+  isServing(): Promise<boolean>;
   close(): void;
 }
 
@@ -48,7 +54,9 @@ export interface RpcChannel {
 export function openChannel(options: ConnectOptions): RpcChannel {
   const { address, timeoutMs = UNARY_TIMEOUT_MS } = options;
   const token = options.token ?? (options.tokenFile === undefined ? undefined : readToken(options.tokenFile));
-  const channel = createChannel(address, channelCredentials(options.tls), {
+  const security = channelCredentials(address, options.tls);
+  const channel = createChannel(address, security.credentials, {
+    ...security.options,
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
     "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
     "grpc-node.flow_control_window": STREAM_WINDOW_BYTES,
@@ -62,8 +70,10 @@ export function openChannel(options: ConnectOptions): RpcChannel {
     "grpc.max_reconnect_backoff_ms": RECONNECT_MS_MAX,
   });
   const factory = createClientFactory().use(callMiddleware(address, token, timeoutMs));
+  const health = factory.create(HealthDefinition, channel);
   return {
     address,
+    isServing: async () => (await health.check({ service: "" })).status === HEALTH_SERVING,
     client: (definition) => factory.create(definition, channel),
     close: () => channel.close(),
   };

@@ -7,7 +7,9 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
+import { ChannelCredentials, type ChannelOptions, ServerCredentials } from "@grpc/grpc-js";
 import { CodedError } from "@permafrost/std";
 
 /** Paths of PEM files. `caFile` holds the authority that signed the other side's certificate. */
@@ -83,12 +85,25 @@ export function serverCredentials(listen: string, tls: Partial<TlsFiles> | undef
   return ServerCredentials.createSsl(readSetting("tls.caFile", caFile), [pair], true);
 }
 
-/** Credentials to connect with: mutual TLS when files are given, else plain text. */
-export function channelCredentials(tls: TlsFiles | undefined): ChannelCredentials {
-  if (!tls) return ChannelCredentials.createInsecure();
-  return ChannelCredentials.createSsl(
+/** Sent as TLS server name to an address that is an IP: Node refuses an IP there, as RFC 6066 does, and grpc-js sends the host as it is. */
+const NAME_OF_AN_IP = "ip-address.invalid";
+
+/**
+ * Credentials to connect with, and the channel options that go with them: mutual TLS when files are given, else plain text.
+ * The certificate must be for the host in `address`, a name or an IP.
+ */
+export function channelCredentials(
+  address: string,
+  tls: TlsFiles | undefined,
+): { credentials: ChannelCredentials; options: ChannelOptions } {
+  if (!tls) return { credentials: ChannelCredentials.createInsecure(), options: {} };
+  const host = hostOf(address);
+  const isAddress = isIP(host) !== 0;
+  const credentials = ChannelCredentials.createSsl(
     readSetting("tls.caFile", tls.caFile),
     readSetting("tls.keyFile", tls.keyFile),
     readSetting("tls.certFile", tls.certFile),
+    isAddress ? { checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) } : {},
   );
+  return { credentials, options: isAddress ? { "grpc.ssl_target_name_override": NAME_OF_AN_IP } : {} };
 }

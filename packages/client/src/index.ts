@@ -1,0 +1,1 @@
+export { type ControlConnection, connectControl, connectInput, type InputConnection } from "./connect.ts";
