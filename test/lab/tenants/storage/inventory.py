@@ -1,9 +1,9 @@
 """List and hash everything of one project through the public APIs: a client that is not ours.
 
-Runs on the host's network (lab inventory CLOUD). Prints one JSON object: projectId, images, volumes,
+Runs on the host's network (lab inventory CLOUD [--fields]). Prints one JSON object: projectId, images, volumes,
 containers, objects (each with its fields and the SHA-256 of its bytes), and `others`: every volume
 snapshot, volume backup and pending image, none of which a finished backup or restore may leave. A
-volume is read through an image of it, which is removed again.
+volume is read through an image of it, which is removed again. With --fields no data is read.
 """
 import hashlib, json, sys, time, urllib.parse
 
@@ -15,6 +15,7 @@ SESSION = CLOUD.session
 GLANCE = CLOUD.image.get_endpoint().rstrip('/').removesuffix('/v2') + '/v2'
 SWIFT = CLOUD.object_store.get_endpoint()
 READ_BACK = 'inventory-read-back'
+FIELDS_ONLY = '--fields' in sys.argv[1:]
 # Fields every image has; the others are properties.
 IMAGE_FIELDS = {'id', 'name', 'status', 'visibility', 'protected', 'os_hidden', 'owner', 'checksum', 'os_hash_algo', 'os_hash_value', 'size',
                 'virtual_size', 'min_disk', 'min_ram', 'disk_format', 'container_format', 'created_at', 'updated_at', 'tags', 'self', 'file',
@@ -53,7 +54,7 @@ def image_row(image):
            'properties': {k: v for k, v in sorted(image.items()) if k not in IMAGE_FIELDS}, 'members': []}
     if image['visibility'] == 'shared':
         row['members'] = sorted(m['member_id'] for m in get(GLANCE + '/images/%s/members' % image['id']).json()['members'])
-    if image['status'] == 'active':
+    if image['status'] == 'active' and not FIELDS_ONLY:
         row['sha256'], row['bytes'] = hash_of(GLANCE + '/images/%s/file' % image['id'])
     return row
 
@@ -84,7 +85,8 @@ def volume_row(volume):
     row = {'id': volume.id, 'name': volume.name, 'description': volume.description, 'sizeGib': volume.size, 'status': volume.status,
            'type': volume.volume_type, 'zone': volume.availability_zone, 'bootable': volume.is_bootable, 'metadata': dict(volume.metadata or {}),
            'imageMetadata': dict(sorted(image_metadata.items()))}
-    row['sha256'], row['bytes'] = read_volume(volume)
+    if not FIELDS_ONLY:
+        row['sha256'], row['bytes'] = read_volume(volume)
     return row
 
 
@@ -117,7 +119,8 @@ def object_row(container, row):
     kept = ('content-type', 'content-encoding', 'content-disposition', 'x-delete-at', 'x-object-manifest', 'x-static-large-object')
     url = swift_url(container, row['name'])
     found = {'container': container, 'name': row['name'], 'headers': headers_of(url, lambda k: k in kept or k.startswith('x-object-meta-'))}
-    found['sha256'], found['bytes'] = hash_of(url)
+    if not FIELDS_ONLY:
+        found['sha256'], found['bytes'] = hash_of(url)
     if 'x-static-large-object' in found['headers']:
         segments = get(url + '?multipart-manifest=get').json()
         found['segments'] = [{'path': s['name'], 'etag': s['hash'], 'bytes': s['bytes']} for s in segments]

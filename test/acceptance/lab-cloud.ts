@@ -1,0 +1,42 @@
+/** The lab as a cloud under test: every step is one command of `test/lab/lab`. */
+
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { CloudUnderTest } from "./cloud-under-test.ts";
+import type { Inventory, TenantManifest } from "./inventory.ts";
+
+const LAB = join(import.meta.dirname, "../lab/lab");
+
+/** Brings the lab up if it is not, seeds the storage tenant anew, and describes it. `prefix` names its projects. */
+export async function openLab(prefix: string): Promise<CloudUnderTest> {
+  await lab(["up"]);
+  await lab(["seed", "--storage", "--prefix", prefix]);
+  const folder = join(import.meta.dirname, "../lab/run", process.env.LAB_NAME ?? "openstack-lab");
+  const names = { source: `${prefix}-acme`, target: `${prefix}-target` };
+  return {
+    osConfigFile: join(folder, "clouds.yaml"),
+    ...names,
+    manifest: async () => JSON.parse(await readFile(join(folder, `${prefix}-manifest.json`), "utf8")) as TenantManifest,
+    change: async () => {
+      await lab(["change", "--storage", "--prefix", prefix]);
+    },
+    inventory: async (side, depth) =>
+      JSON.parse(await lab(["inventory", names[side], ...(depth === "fields" ? ["--fields"] : [])])) as Inventory,
+  };
+}
+
+/** Its standard output; what it says on standard error is passed on. */
+async function lab(args: readonly string[]): Promise<string> {
+  const child = spawn(LAB, args, { stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  const code = await new Promise<number>((done, fail) => {
+    child.once("error", fail);
+    child.once("close", (status) => done(status ?? 1));
+  });
+  if (code !== 0) throw new Error(`lab ${args.join(" ")} ended with ${code}`);
+  return output;
+}
