@@ -1,0 +1,130 @@
+/** `permafrost sessions`, `session show|cancel`, `resources`, `check` and `forget`. */
+
+import { type Command, Option } from "commander";
+import type { Session } from "../api.ts";
+import { EXIT } from "../exit-codes.ts";
+import { usageError } from "../failure.ts";
+import { followSession, listResources } from "../follow.ts";
+import { interrupted } from "../interrupts.ts";
+import { collect, wholeNumber, withConnection, withOutput, withRepository } from "../options.ts";
+import { reportOutcome } from "../outcome.ts";
+import {
+  CHECK_TABLE_COLUMNS,
+  RESOURCE_COLUMNS,
+  RESTORE_TABLE_COLUMNS,
+  SESSION_COLUMNS,
+  SESSION_SHOW_COLUMNS,
+} from "../output/rows.ts";
+import { eachSession, resolveSession } from "../session-ref.ts";
+import type { Bind } from "./command.ts";
+
+interface RepositoryFlag {
+  readonly repository?: string;
+}
+
+export function addSessionCommands(program: Command, bind: Bind): void {
+  const sessions = program.command("sessions").description("list sessions, newest first");
+  withRepository(sessions)
+    .option("--limit <count>", "at most so many", wholeNumber(1))
+    .addOption(new Option("--kind <kind>", "only these").choices(["backup", "restore", "check"]))
+    .addOption(new Option("--state <state>", "only these; repeatable").argParser(collect));
+  bind(withOutput(withConnection(sessions)), SESSION_COLUMNS, async (run, _args, command) => {
+    const flags = command.opts<RepositoryFlag & { limit?: number; kind?: string; state?: readonly string[] }>();
+    const cluster = await run.cluster();
+    const found: Session[] = [];
+    for await (const session of eachSession(cluster, flags.repository ?? run.context.env.PERMAFROST_REPOSITORY ?? "")) {
+      if (flags.kind !== undefined && session.kind !== flags.kind) continue;
+      if (flags.state !== undefined && !flags.state.includes(session.state)) continue;
+      if (found.push(session) === (flags.limit ?? Number.POSITIVE_INFINITY)) break;
+    }
+    await run.printList(found, SESSION_COLUMNS);
+    return EXIT.ok;
+  });
+
+  const session = program.command("session").description("show or cancel one session");
+  const show = session.command("show").description("show a session").argument("<session>", "id, unambiguous prefix, or latest");
+  bind(withOutput(withConnection(withRepository(show))), SESSION_SHOW_COLUMNS, async (run, [reference], command) => {
+    const cluster = await run.cluster();
+    const sessionId = await resolveSession(cluster, reference ?? "", { repository: repositoryOrAll(command, run.context.env) });
+    const answer = await cluster.sessions.getSession({ sessionId });
+    if (answer.session !== undefined) await run.printRecord(answer.session, SESSION_SHOW_COLUMNS);
+    return EXIT.ok;
+  });
+  const cancel = session
+    .command("cancel")
+    .description("stop a running session; its temporary objects are removed")
+    .argument("<session>", "id or unambiguous prefix");
+  bind(withOutput(withConnection(cancel)), SESSION_SHOW_COLUMNS, async (run, [sessionId]) => {
+    const cluster = await run.cluster();
+    const answer = await cluster.sessions.cancelSession({ sessionId: sessionId ?? "" });
+    if (answer.session !== undefined) await run.printRecord(answer.session, SESSION_SHOW_COLUMNS);
+    return EXIT.ok;
+  });
+
+  const resources = program
+    .command("resources")
+    .description("list the resources of a session")
+    .argument("<session>", "id, unambiguous prefix, or latest");
+  bind(withOutput(withConnection(withRepository(resources))), RESOURCE_COLUMNS, async (run, [reference], command) => {
+    const cluster = await run.cluster();
+    const sessionId = await resolveSession(cluster, reference ?? "", { repository: repositoryOrAll(command, run.context.env) });
+    const found = await listResources(cluster, sessionId);
+    await run.printList(found, RESOURCE_COLUMNS, found.some((row) => row.action !== "") ? RESTORE_TABLE_COLUMNS : undefined);
+    return EXIT.ok;
+  });
+
+  const check = program
+    .command("check")
+    .description("prove that restore points are whole")
+    .argument("[session...]", "ids, unambiguous prefixes or latest; default: all restore points")
+    .option("--read-data", "read and verify every block, not only manifests and presence")
+    .addHelpText("after", "\nExample:\n  permafrost check latest --repository production --read-data");
+  bind(withOutput(withConnection(withRepository(check))), RESOURCE_COLUMNS, async (run, references, command) => {
+    const flags = command.opts<RepositoryFlag & { readData?: boolean }>();
+    const repository = run.repository(flags.repository);
+    const cluster = await run.cluster();
+    const sessionIds = await Promise.all(references.map((reference) => resolveSession(cluster, reference, { repository })));
+    const { sessionId } = await cluster.sessions.startCheck(
+      { repository, sessionIds, readData: flags.readData === true },
+      { signal: run.interrupts.signal },
+    );
+    const followed = await followSession(run, cluster, sessionId);
+    return reportOutcome(run, followed, CHECK_TABLE_COLUMNS);
+  });
+
+  const forget = program
+    .command("forget")
+    .description("remove restore points; their blocks go with the next prune")
+    .argument("<session...>", "ids or unambiguous prefixes")
+    .option("--dry-run", "only say what would go")
+    .option("--yes", "do not ask");
+  bind(withOutput(withConnection(forget)), SESSION_COLUMNS, async (run, references, command) => {
+    const { dryRun, yes } = command.opts<{ dryRun?: boolean; yes?: boolean }>();
+    const cluster = await run.cluster();
+    const sessionIds = [...references];
+    const planned = await cluster.sessions.forgetSession({ sessionIds, dryRun: true });
+    if (dryRun) {
+      await run.printList(planned.sessions, SESSION_COLUMNS);
+      return EXIT.ok;
+    }
+    if (!yes) {
+      if (!run.context.stdinIsTerminal)
+        throw usageError("Forgetting cannot be undone", "Say --yes, or --dry-run to see what would go.");
+      const names = planned.sessions.map((one) => one.id).join(", ");
+      const answer = await run.context.confirm(`Forget ${names}? This cannot be undone.`);
+      if (answer === undefined) throw interrupted();
+      if (!answer) return run.end(EXIT.failed, "nothing was forgotten");
+    }
+    // By full id: what is removed is exactly what was shown.
+    const { sessions: gone } = await cluster.sessions.forgetSession({
+      sessionIds: planned.sessions.map((one) => one.id),
+      dryRun: false,
+    });
+    await run.printList(gone, SESSION_COLUMNS);
+    return EXIT.ok;
+  });
+}
+
+function repositoryOrAll(command: Command, env: Readonly<Record<string, string | undefined>>): string {
+  return command.opts<RepositoryFlag>().repository ?? env.PERMAFROST_REPOSITORY ?? "";
+}

@@ -1,0 +1,68 @@
+/** Options that several commands share, so that they read, complete and fail alike. */
+
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { FORMATS } from "./output/render.ts";
+
+/** For a repeatable option: values in the order given. */
+export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+/** A whole number of at least `min`. */
+export function wholeNumber(min: number): (text: string) => number {
+  return (text) => {
+    if (!/^\d{1,9}$/.test(text) || Number(text) < min) throw new InvalidArgumentError(`It is a whole number of at least ${min}.`);
+    return Number(text);
+  };
+}
+
+/** `[KIND:]OLD=NEW` without the kind; both sides may hold anything but a first `=`. */
+export function splitAssignment(text: string): { readonly from: string; readonly to: string } | undefined {
+  const at = text.indexOf("=");
+  if (at <= 0 || at === text.length - 1) return undefined;
+  return { from: text.slice(0, at), to: text.slice(at + 1) };
+}
+
+/** Where the cluster is. */
+export function withConnection(command: Command): Command {
+  return command
+    .optionsGroup("Cluster:")
+    .option("--data <dir>", "data directory of `permafrost up` (PERMAFROST_DATA; default: the user's state directory)")
+    .option("--address <host:port>", "coordinator to talk to (PERMAFROST_ADDRESS)")
+    .option("--token-file <file>", "file with its API token (PERMAFROST_TOKEN_FILE)")
+    .option("--tls-ca <file>", "certificate authority of the coordinator (PERMAFROST_TLS_CA)")
+    .option("--tls-cert <file>", "certificate of this client (PERMAFROST_TLS_CERT)")
+    .option("--tls-key <file>", "its private key (PERMAFROST_TLS_KEY)");
+}
+
+/** How answers are printed. */
+export function withOutput(command: Command): Command {
+  return command
+    .optionsGroup("Output:")
+    .addOption(new Option("-f, --format <format>", "output format; default: table").choices(FORMATS))
+    .option("-c, --column <column>", "show this column; repeatable, order kept", collect)
+    .option("--sort-column <column>", "sort by this column")
+    .option("--json", "same as -f json")
+    .option("-q, --quiet", "no progress and no notes")
+    .option("-v, --verbose", "say more")
+    .option("--no-color", "no colour (NO_COLOR)");
+}
+
+/** What opens a repository. */
+export function withSecret(command: Command): Command {
+  return command
+    .optionsGroup("Secret:")
+    .option("--passphrase-file <file>", "file with the passphrase (PERMAFROST_PASSPHRASE_FILE; default: ask)")
+    .option("--key-file <file>", "file of at least 32 random bytes in place of a passphrase");
+}
+
+export function withRepository(command: Command): Command {
+  return command.option("--repository <name>", "name or id of the repository (PERMAFROST_REPOSITORY)");
+}
+
+/** Selectors, as `backup` and `restore` have them. */
+export function withSelection(command: Command): Command {
+  return command
+    .option("--include <selector>", "only these: TYPE, TYPE/ID, TYPE/NAME or name=GLOB; repeatable", collect)
+    .option("--exclude <selector>", "not these; wins over --include; repeatable", collect);
+}

@@ -1,0 +1,80 @@
+/**
+ * The end of a backup, restore or check as the user sees it: the summary on standard output, every failure and
+ * mismatch on standard error, and the exit code.
+ */
+
+import { formatBytes, formatDuration } from "./amounts.ts";
+import type { Resource, Session } from "./api.ts";
+import { EXIT, type ExitCode, exitCodeOf, exitCodeOfState } from "./exit-codes.ts";
+import type { Followed } from "./follow.ts";
+import { listValue, printable } from "./output/render.ts";
+import { failureText, RESOURCE_COLUMNS, SESSION_COLUMNS } from "./output/rows.ts";
+import type { Run } from "./run-context.ts";
+
+/** Prints the outcome, in a table with `tableColumns` (default: those of a backup), and answers the exit code. */
+export async function reportOutcome(run: Run, followed: Followed, tableColumns?: readonly string[]): Promise<ExitCode> {
+  const { session, resources } = followed;
+  await printSummary(run, session, resources, tableColumns);
+  await sayProblems(run, session, resources);
+  const code = outcomeCode(session, resources, run.interrupts.happened);
+  return run.end(code, `${session.kind} ${session.id} ${session.state}`);
+}
+
+function outcomeCode(session: Session, resources: readonly Resource[], interrupted: boolean): ExitCode {
+  if (interrupted) return EXIT.interrupted;
+  if (session.state === "failed" && session.failure !== undefined) return exitCodeOf(session.failure.code);
+  const code = exitCodeOfState(session.state);
+  // A restore whose bytes differ is not done, whatever its state says.
+  return code === EXIT.ok && resources.some((resource) => resource.mismatches.length > 0) ? EXIT.partial : code;
+}
+
+async function printSummary(
+  run: Run,
+  session: Session,
+  resources: readonly Resource[],
+  tableColumns: readonly string[] | undefined,
+): Promise<void> {
+  const { format, columns } = run.settings.render;
+  // With -c the resources are a plain list; without, machines get the session with its resources inside.
+  if ((format === "json" || format === "yaml") && columns.length === 0) {
+    return run.printRecord(session, SESSION_COLUMNS, { resource_list: listValue(resources, RESOURCE_COLUMNS) });
+  }
+  await run.printList(resources, RESOURCE_COLUMNS, tableColumns);
+  if (format === "table") await run.context.stdout.write(`${summaryLine(session)}\n`);
+}
+
+/** `backup ID succeeded in 12s: 7 resources, 300 MiB logical, 290 MiB read, 120 MiB new, 80 MiB stored`. */
+export function summaryLine(session: Session): string {
+  const { startedAt, endedAt, stats } = session;
+  const time =
+    startedAt !== undefined && endedAt !== undefined ? ` in ${formatDuration(endedAt.getTime() - startedAt.getTime())}` : "";
+  const counts = [
+    `${session.resources} resource${session.resources === 1 ? "" : "s"}`,
+    ...(session.failed > 0 ? [`${session.failed} failed`] : []),
+    ...(session.skipped > 0 ? [`${session.skipped} skipped`] : []),
+  ];
+  const bytes =
+    stats === undefined
+      ? []
+      : [
+          `${formatBytes(stats.logicalBytes)} logical`,
+          `${formatBytes(stats.readBytes)} read`,
+          ...(session.kind === "backup"
+            ? [`${formatBytes(stats.newBytes)} new`, `${formatBytes(stats.storedBytes)} stored`]
+            : []),
+        ];
+  const window =
+    session.consistencyWindowMs > 0n ? [`volumes frozen within ${formatDuration(Number(session.consistencyWindowMs))}`] : [];
+  return `${session.kind} ${session.id} ${session.state}${time}: ${[...counts, ...bytes, ...window].join(", ")}`;
+}
+
+async function sayProblems(run: Run, session: Session, resources: readonly Resource[]): Promise<void> {
+  for (const warning of session.warnings) await run.note(`Warning: ${printable(warning)}`);
+  if (session.failure !== undefined) await run.warn(`Error: ${failureText(session.failure)}`);
+  for (const resource of resources) {
+    const name = `${resource.type} ${printable(resource.name || resource.id)}`;
+    if (resource.failure !== undefined) await run.warn(`Failed: ${name}: ${failureText(resource.failure)}`);
+    for (const mismatch of resource.mismatches) await run.warn(`Mismatch: ${name}: ${printable(mismatch)}`);
+    for (const warning of resource.warnings) await run.note(`Warning: ${name}: ${printable(warning)}`);
+  }
+}

@@ -1,0 +1,153 @@
+/** The columns of every kind of row the CLI prints. */
+
+import { formatBytes, formatDuration, formatTime } from "../amounts.ts";
+import type { Failure, Repository, Resource, Session, Stats } from "../api.ts";
+import type { Cell, Column } from "./column.ts";
+
+export const REPOSITORY_COLUMNS: readonly Column<Repository>[] = [
+  { title: "ID", value: (row) => row.id },
+  { title: "Name", value: (row) => row.name },
+  { title: "Unlocked", value: (row) => row.unlocked },
+  { title: "Restore Points", value: (row) => row.restorePoints, align: "right" },
+  time("Created At", (row) => row.createdAt),
+];
+
+export const SESSION_COLUMNS: readonly Column<Session>[] = [
+  { title: "ID", value: (row) => row.id },
+  { title: "Kind", value: (row) => row.kind },
+  { title: "State", value: (row) => row.state },
+  { title: "Repository", value: (row) => row.repository },
+  { title: "Source", value: sourceText },
+  time("Started At", (row) => row.startedAt),
+  duration((row) => row),
+  { title: "Resources", value: (row) => row.resources, align: "right" },
+  { title: "Failed", value: (row) => row.failed, align: "right" },
+  bytes("Logical Size", (row) => row.stats, "logicalBytes"),
+  bytes("Stored Size", (row) => row.stats, "storedBytes"),
+  { title: "Phase", value: (row) => row.phase, detail: true },
+  { title: "Repository ID", value: (row) => row.repositoryId, detail: true },
+  { title: "Input", value: (row) => row.input, detail: true },
+  { title: "Cloud", value: (row) => row.cloud || undefined, detail: true },
+  { title: "Project ID", value: (row) => row.projectId || undefined, detail: true },
+  { title: "Source Name", value: (row) => row.sourceName || undefined, detail: true },
+  { ...time<Session>("Ended At", (row) => row.endedAt), detail: true },
+  { title: "Parent ID", value: (row) => row.parentId || undefined, detail: true },
+  { title: "Succeeded", value: (row) => row.succeeded, detail: true },
+  { title: "Skipped", value: (row) => row.skipped, detail: true },
+  { ...bytes<Session>("Read Size", (row) => row.stats, "readBytes"), detail: true },
+  { ...bytes<Session>("New Size", (row) => row.stats, "newBytes"), detail: true },
+  { ...bytes<Session>("Zero Size", (row) => row.stats, "zeroBytes"), detail: true },
+  { title: "New Blocks", value: (row) => row.stats?.newBlocks, detail: true },
+  { title: "Dry Run", value: (row) => row.dryRun, detail: true },
+  { title: "Warnings", value: (row) => row.warnings, detail: true },
+  { title: "Consistency Window Ms", value: (row) => row.consistencyWindowMs, detail: true },
+  { title: "Failure", value: (row) => failureValue(row.failure), text: (row) => failureText(row.failure), detail: true },
+];
+
+/** `session show`: one session has room for everything. */
+export const SESSION_SHOW_COLUMNS: readonly Column<Session>[] = SESSION_COLUMNS.map(({ detail: _, ...column }) => column);
+
+export const RESOURCE_COLUMNS: readonly Column<Resource>[] = [
+  { title: "Type", value: (row) => row.type },
+  { title: "Name", value: (row) => row.name },
+  { title: "State", value: (row) => row.state },
+  bytes("Logical Size", (row) => row.stats, "logicalBytes"),
+  bytes("Read Size", (row) => row.stats, "readBytes"),
+  bytes("New Size", (row) => row.stats, "newBytes"),
+  bytes("Stored Size", (row) => row.stats, "storedBytes"),
+  duration((row) => row),
+  { title: "ID", value: (row) => row.id, detail: true },
+  { title: "Consistency", value: (row) => row.consistency || undefined, detail: true },
+  { title: "Source Hash", value: (row) => row.sourceHash || undefined, detail: true },
+  { ...bytes<Resource>("Zero Size", (row) => row.stats, "zeroBytes"), detail: true },
+  { title: "Action", value: (row) => row.action || undefined, detail: true },
+  { title: "Reason", value: (row) => row.actionReason || undefined, detail: true },
+  { title: "Target ID", value: (row) => row.targetId || undefined, detail: true },
+  { title: "Verified", value: (row) => row.verified || undefined, detail: true },
+  { title: "Mismatches", value: (row) => row.mismatches, detail: true },
+  { title: "Warnings", value: (row) => row.warnings, detail: true },
+  { title: "Failure", value: (row) => failureValue(row.failure), text: (row) => failureText(row.failure), detail: true },
+  { ...time<Resource>("Started At", (row) => row.startedAt), detail: true },
+  { ...time<Resource>("Ended At", (row) => row.endedAt), detail: true },
+];
+
+/** The columns a table shows of the resources of a restore, and of its plan. */
+export const RESTORE_TABLE_COLUMNS = [
+  "Type",
+  "Name",
+  "State",
+  "Action",
+  "Verified",
+  "Target ID",
+  "Logical Size",
+  "Time",
+] as const;
+export const PLAN_TABLE_COLUMNS = ["Type", "Name", "Action", "Reason", "Logical Size"] as const;
+export const CHECK_TABLE_COLUMNS = ["Type", "Name", "State", "Logical Size", "Read Size", "Time"] as const;
+
+/** `cloud/project` of a tenant; else the input and its name. */
+export function sourceText(session: Session): string {
+  if (session.input === "tenant" || session.input === "") {
+    return [session.cloud, session.sourceName || session.projectId].filter((part) => part !== "").join("/");
+  }
+  return `${session.input}:${session.sourceName}`;
+}
+
+/** `message (CODE)`; the hint after it. */
+export function failureText(failure: Failure | undefined): string {
+  if (failure === undefined) return "";
+  return `${failure.message} (${failure.code})${failure.hint === "" ? "" : `; ${failure.hint}`}`;
+}
+
+function failureValue(failure: Failure | undefined): Cell {
+  if (failure === undefined) return undefined;
+  const { code, message, hint, facts } = failure;
+  return { code, message, ...(hint === "" ? {} : { hint }), facts };
+}
+
+type ByteCounter = "logicalBytes" | "readBytes" | "newBytes" | "storedBytes" | "zeroBytes";
+
+function bytes<Row>(title: string, stats: (row: Row) => Stats | undefined, counter: ByteCounter): Column<Row> {
+  return {
+    title,
+    value: (row) => stats(row)?.[counter],
+    text: (row) => {
+      const value = stats(row)?.[counter];
+      return value === undefined ? "" : formatBytes(value);
+    },
+    align: "right",
+  };
+}
+
+function time<Row>(title: string, at: (row: Row) => Date | undefined): Column<Row> {
+  return {
+    title,
+    value: (row) => at(row)?.toISOString(),
+    text: (row) => {
+      const value = at(row);
+      return value === undefined ? "" : formatTime(value);
+    },
+  };
+}
+
+/** Seconds, once ended. */
+function duration<Row>(
+  span: (row: Row) => { readonly startedAt?: Date | undefined; readonly endedAt?: Date | undefined },
+): Column<Row> {
+  const ms = (row: Row): number | undefined => {
+    const { startedAt, endedAt } = span(row);
+    return startedAt === undefined || endedAt === undefined ? undefined : endedAt.getTime() - startedAt.getTime();
+  };
+  return {
+    title: "Time",
+    value: (row) => {
+      const value = ms(row);
+      return value === undefined ? undefined : value / 1000;
+    },
+    text: (row) => {
+      const value = ms(row);
+      return value === undefined ? "" : formatDuration(value);
+    },
+    align: "right",
+  };
+}

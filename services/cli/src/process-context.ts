@@ -1,0 +1,52 @@
+/** The CliContext of this process: the only file of the CLI that touches `process` and the terminal. */
+
+import { homedir } from "node:os";
+import { cancel, confirm, isCancel, password } from "@clack/prompts";
+import { systemClock } from "@permafrost/std";
+import { connectCluster, isServing } from "./connect.ts";
+import type { CliContext, Output } from "./context.ts";
+
+export function processContext(): CliContext {
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    home: homedir(),
+    stdin: process.stdin,
+    stdinIsTerminal: process.stdin.isTTY === true,
+    stdout: streamOutput(process.stdout),
+    stderr: streamOutput(process.stderr),
+    clock: systemClock,
+    connect: connectCluster,
+    isHealthy: isServing,
+    askSecret: async (message) => {
+      // On standard error: standard output may be a pipe that wants only data.
+      const answer = await password({ message, output: process.stderr });
+      if (isCancel(answer)) cancel("Given up", { output: process.stderr });
+      return isCancel(answer) ? undefined : answer;
+    },
+    confirm: async (message) => {
+      const answer = await confirm({ message, initialValue: false, output: process.stderr });
+      return isCancel(answer) ? undefined : answer;
+    },
+    onInterrupt: (handler) => {
+      process.on("SIGINT", handler);
+      process.on("SIGTERM", handler);
+      return () => {
+        process.off("SIGINT", handler);
+        process.off("SIGTERM", handler);
+      };
+    },
+    leave: (code) => process.exit(code),
+  };
+}
+
+function streamOutput(stream: NodeJS.WriteStream): Output {
+  return {
+    isTerminal: stream.isTTY === true,
+    columns: () => stream.columns || 80,
+    write: (data) =>
+      new Promise((resolve, reject) => {
+        stream.write(data, (error) => (error ? reject(error) : resolve()));
+      }),
+  };
+}
