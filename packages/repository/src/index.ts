@@ -1,1 +1,13 @@
+export type { Secret } from "@permafrost/crypto";
+export type { RepositoryHeader } from "@permafrost/format";
+export { type CheckOptions, checkStream } from "./check.ts";
 export type { Extent, Reader, ReadOptions, Records, Repository, WriteOptions, Writer, Written } from "./contract.ts";
+export { loadSecret, saveSecret } from "./keyring.ts";
+export {
+  type InitializedRepository,
+  type InitOptions,
+  initRepository,
+  listRepositoryHeaders,
+  openRepository,
+  readHeader,
+} from "./open.ts";
