@@ -1,0 +1,1 @@
+export { type Placement, type PlacementNode, place, placementOver } from "./placement.ts";
