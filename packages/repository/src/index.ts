@@ -1,4 +1,4 @@
-export type { Secret } from "@permafrost/crypto";
+export { type Secret, secretFromKeyFile } from "@permafrost/crypto";
 export type { RepositoryHeader } from "@permafrost/format";
 export { type CheckOptions, checkStream } from "./check.ts";
 export type { Extent, Reader, ReadOptions, Records, Repository, WriteOptions, Writer, Written } from "./contract.ts";
