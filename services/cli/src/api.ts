@@ -75,4 +75,4 @@ export interface TlsFiles {
   readonly caFile: string;
 }
 
-export type Connect = (endpoint: Endpoint) => Cluster;
+export type Connect = (endpoint: Endpoint) => Promise<Cluster>;

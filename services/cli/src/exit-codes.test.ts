@@ -122,9 +122,9 @@ test("130: Ctrl-C before the session exists starts none", async () => {
   const connect = world.context.connect;
   const context = {
     ...world.context,
-    connect: (endpoint: Parameters<typeof connect>[0]) => {
+    connect: async (endpoint: Parameters<typeof connect>[0]) => {
       setImmediate(() => world.interrupt());
-      const cluster = connect(endpoint);
+      const cluster = await connect(endpoint);
       return {
         ...cluster,
         repositories: cluster.repositories,

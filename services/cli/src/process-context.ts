@@ -1,9 +1,7 @@
 /** The CliContext of this process: the only file of the CLI that touches `process` and the terminal. */
 
 import { homedir } from "node:os";
-import { cancel, confirm, isCancel, password } from "@clack/prompts";
 import { systemClock } from "@permafrost/std";
-import { connectCluster, isServing } from "./connect.ts";
 import type { CliContext, Output } from "./context.ts";
 
 export function processContext(): CliContext {
@@ -16,15 +14,18 @@ export function processContext(): CliContext {
     stdout: streamOutput(process.stdout),
     stderr: streamOutput(process.stderr),
     clock: systemClock,
-    connect: connectCluster,
-    isHealthy: isServing,
+    // gRPC and the prompts are loaded when they are used: help, completion and errors must be quick.
+    connect: async (endpoint) => (await import("./connect.ts")).connectCluster(endpoint),
+    isHealthy: async (address) => (await import("./connect.ts")).isServing(address),
     askSecret: async (message) => {
+      const { cancel, isCancel, password } = await import("@clack/prompts");
       // On standard error: standard output may be a pipe that wants only data.
       const answer = await password({ message, output: process.stderr });
       if (isCancel(answer)) cancel("Given up", { output: process.stderr });
       return isCancel(answer) ? undefined : answer;
     },
     confirm: async (message) => {
+      const { confirm, isCancel } = await import("@clack/prompts");
       const answer = await confirm({ message, initialValue: false, output: process.stderr });
       return isCancel(answer) ? undefined : answer;
     },

@@ -28,7 +28,7 @@ export class Run implements Disposable {
 
   /** The connection, made on first use. */
   async cluster(): Promise<Cluster> {
-    this.#cluster ??= this.context.connect(await resolveEndpoint(this.#flags, this.context));
+    this.#cluster ??= await this.context.connect(await resolveEndpoint(this.#flags, this.context));
     return this.#cluster;
   }
 

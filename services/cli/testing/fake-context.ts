@@ -124,7 +124,7 @@ export function createWorld(options: WorldOptions = {}): World {
     stdout,
     stderr,
     clock,
-    connect: (endpoint) => {
+    connect: async (endpoint) => {
       endpoints.push(endpoint);
       return cluster;
     },

@@ -6,7 +6,6 @@
  * again. Ports are chosen once per start, so a child that comes back is where the others look for it.
  */
 
-import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type NatsServer, startNatsServer } from "@permafrost/jobs";
@@ -56,9 +55,8 @@ export async function startCluster(options: UpOptions): Promise<RunningCluster> 
     const port = async () => `${HOST}:${await freePort(HOST)}`;
     const natsTokenFile = join(layout.root, "nats-token");
     await ensureTokenFile(layout.tokenFile);
-    await ensureTokenFile(natsTokenFile);
 
-    const nats = await KeptNats.start(layout.natsDirectory, readFileSync(natsTokenFile, "utf8").trim(), options);
+    const nats = await KeptNats.start(layout.natsDirectory, await ensureTokenFile(natsTokenFile), options);
     stops.push(() => nats.stop());
     const addresses = {
       nats: nats.url,
