@@ -23,6 +23,8 @@ export interface NatsServerOptions {
   readonly token: string;
   /** Default: `nats-server` on PATH, or in Debian's place for servers. */
   readonly program?: string;
+  /** In a process group of its own: Ctrl-C on the terminal does not reach it, and it ends when its starter says so. Default false. */
+  readonly ownGroup?: boolean;
   readonly clock?: Clock;
 }
 
@@ -55,7 +57,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   const configFile = join(storeDirectory, "nats-server.conf");
   await writeFile(configFile, configuration(options, version, port, pidFile), { mode: 0o600 });
   await chmod(configFile, 0o600);
-  const child = spawn(program, ["-c", configFile], { stdio: "ignore" });
+  const child = spawn(program, ["-c", configFile], { stdio: "ignore", detached: options.ownGroup ?? false });
   const exited = new Promise<void>((resolve) => {
     child.once("exit", () => resolve());
     child.once("error", () => resolve());

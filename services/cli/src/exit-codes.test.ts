@@ -51,6 +51,8 @@ test.each([
   ["REPOSITORY_UNKNOWN", EXIT.noRepository],
   ["SECRET_WRONG", EXIT.wrongKey],
   ["REPOSITORY_LOCKED", EXIT.wrongKey],
+  ["WRONG_KEY", EXIT.wrongKey],
+  ["KEY_NOT_IN_KEYRING", EXIT.wrongKey],
   ["REQUEST_INVALID", EXIT.usage],
   ["SESSION_UNKNOWN", EXIT.failed],
   ["NODE_UNREACHABLE", EXIT.failed],

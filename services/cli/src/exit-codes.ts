@@ -36,6 +36,8 @@ const BY_ERROR_CODE: Readonly<Record<string, ExitCode>> = {
   NO_REPOSITORY: EXIT.noRepository,
   REPOSITORY_UNKNOWN: EXIT.noRepository,
   REPOSITORY_LOCKED: EXIT.wrongKey,
+  KEY_NOT_IN_KEYRING: EXIT.wrongKey,
+  WRONG_KEY: EXIT.wrongKey,
   SECRET_WRONG: EXIT.wrongKey,
   INTERRUPTED: EXIT.interrupted,
 };

@@ -135,7 +135,7 @@ class KeptNats {
   }
 
   static async start(directory: string, token: string, options: UpOptions): Promise<KeptNats> {
-    const server = await startNatsServer({ storeDirectory: directory, token, clock: options.clock });
+    const server = await startNatsServer({ storeDirectory: directory, token, ownGroup: true, clock: options.clock });
     const kept = new KeptNats(directory, token, options, server);
     kept.#keeping = kept.#keep();
     return kept;
@@ -165,7 +165,13 @@ class KeptNats {
       say("nats-server ended; starting it again.");
       while (!this.#stopping.signal.aborted) {
         try {
-          this.#server = await startNatsServer({ storeDirectory: this.#directory, token: this.#token, port, clock });
+          this.#server = await startNatsServer({
+            storeDirectory: this.#directory,
+            token: this.#token,
+            port,
+            ownGroup: true,
+            clock,
+          });
           say("nats-server is up again.");
           break;
         } catch (error) {
