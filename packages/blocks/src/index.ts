@@ -11,5 +11,7 @@ export {
   RECORD_KEY_BYTES_MAX,
   SEALED_BYTES_MAX,
 } from "./checks.ts";
+export type { ReplicaEvent, StoreNode } from "./cluster.ts";
 export { Fences } from "./fences.ts";
 export { type MemoryBlockStore, type MemoryBlockStoreOptions, memoryBlockStore, type StoreMethod } from "./memory.ts";
+export { type ReplicatedStoreOptions, replicatedStore } from "./replicated.ts";

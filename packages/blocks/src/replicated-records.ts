@@ -1,0 +1,163 @@
+/**
+ * Records over replicas. Each is kept by the R nodes its key belongs to and written to a quorum of them: W, but never less than a majority,
+ * so that of two writers of one version at most one succeeds.
+ *
+ * Single nodes do not tell a deleted record from one they never had. So a record is there when the nodes that have it, and those that
+ * do not answer, could together be a quorum; else what remains of it is a write that was never acknowledged, or a copy that missed its
+ * deletion. While a node is down a deleted record may thus show again; a committed one never hides. Nodes that a key no longer belongs to
+ * are still read, and get its tombstone.
+ */
+
+import { blake3 } from "@permafrost/crypto";
+import type { RepositoryId } from "@permafrost/model";
+import { type Clock, CodedError, compareBytes, utf8 } from "@permafrost/std";
+import type { BlockStore, Scope, StoredRecord } from "./block-store.ts";
+import { checkRecord, checkRecordKey, checkRepositoryId, checkScope } from "./checks.ts";
+import { type Answer, type Cluster, isRefusal, nodesUnavailable, quorumLost, type StoreNode } from "./cluster.ts";
+
+/** After a quorum has answered, others get this long to agree or object. */
+const STRAGGLER_MS = 100;
+
+export interface RecordQuorum {
+  readonly replicas: number;
+  readonly writeQuorum: number;
+  readonly clock: Clock;
+}
+
+export class ReplicatedRecords {
+  readonly #cluster: Cluster;
+  readonly #clock: Clock;
+  readonly #quorum: number;
+
+  constructor(cluster: Cluster, { replicas, writeQuorum, clock }: RecordQuorum) {
+    this.#cluster = cluster;
+    this.#clock = clock;
+    this.#quorum = Math.max(writeQuorum, Math.floor(replicas / 2) + 1);
+  }
+
+  async put(scope: Scope, record: StoredRecord): Promise<void> {
+    checkScope(scope);
+    checkRecord(record);
+    const replicas = this.#replicasOf(scope.repositoryId, record.key);
+    this.#decide("putRecord", await this.#gather("putRecord", replicas, (store) => store.putRecord(scope, record)));
+  }
+
+  async delete(scope: Scope, key: string, version: bigint): Promise<void> {
+    checkScope(scope);
+    checkRecordKey(key);
+    const replicas = this.#replicasOf(scope.repositoryId, key);
+    const others = this.#cluster.nodes.filter((node) => !replicas.includes(node));
+    const [answers] = await Promise.all([
+      this.#gather("deleteRecord", replicas, (store) => store.deleteRecord(scope, key, version)),
+      this.#gather("deleteRecord", others, async (store) => {
+        if (await store.getRecord(scope.repositoryId, key)) await store.deleteRecord(scope, key, version);
+      }),
+    ]);
+    this.#decide("deleteRecord", answers);
+  }
+
+  async get(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined> {
+    checkRepositoryId(repositoryId);
+    checkRecordKey(key);
+    const replicas = this.#replicasOf(repositoryId, key);
+    const ask = (nodes: readonly StoreNode[]) => this.#gather("getRecord", nodes, (store) => store.getRecord(repositoryId, key));
+    const near = await ask(replicas);
+    const found = this.#newest(near);
+    if (found) return found;
+    const all = [...near, ...(await ask(this.#cluster.nodes.filter((node) => !replicas.includes(node))))];
+    const newest = this.#newest(all);
+    const { failures } = split(all);
+    if (!newest && failures.size >= this.#quorum) throw nodesUnavailable("getRecord", failures);
+    return newest;
+  }
+
+  async list(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
+    checkRepositoryId(repositoryId);
+    const answers = await this.#askAll("listRecords", (store) => store.listRecords(repositoryId, prefix));
+    const byKey = new Map<string, StoredRecord[]>();
+    for (const record of answers.values.flat()) byKey.set(record.key, [...(byKey.get(record.key) ?? []), record]);
+    return [...byKey.values()]
+      .filter((copies) => copies.length + answers.failures.size >= this.#quorum)
+      .map(newestOf)
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  async listRepositories(): Promise<RepositoryId[]> {
+    const { values } = await this.#askAll("listRepositories", (store) => store.listRepositories());
+    return [...new Set(values.flat())].sort();
+  }
+
+  #replicasOf(repositoryId: RepositoryId, key: string): StoreNode[] {
+    return this.#cluster.replicasOf(blake3(utf8(`${repositoryId}/${key}`)));
+  }
+
+  /** Answers of all nodes; those that are late after a quorum has answered count as failed. */
+  async #gather<T>(
+    operation: string,
+    nodes: readonly StoreNode[],
+    work: (store: BlockStore) => Promise<T>,
+  ): Promise<Answer<T>[]> {
+    const answers: Answer<T>[] = [];
+    const enough = Promise.withResolvers<void>();
+    const calls = nodes.map(async (node) => {
+      const answer = await this.#cluster.call(node, operation, work);
+      answers.push(answer);
+      if (answers.filter((one) => !("error" in one)).length >= this.#quorum) enough.resolve();
+    });
+    const everyone = Promise.all(calls);
+    const done = new AbortController();
+    const late = enough.promise.then(() => this.#clock.sleep(STRAGGLER_MS, done.signal)).catch(() => undefined);
+    await Promise.race([everyone, late]);
+    done.abort();
+    const heard = [...answers];
+    const silent = nodes.filter((node) => !heard.some((answer) => answer.node === node));
+    const slow = new CodedError("DEADLINE", `later than the others by more than ${STRAGGLER_MS} ms`, { retry: "later" });
+    return [...heard, ...silent.map((node) => ({ node, error: slow }))];
+  }
+
+  async #askAll<T>(
+    operation: string,
+    work: (store: BlockStore) => Promise<T>,
+  ): Promise<{ values: T[]; failures: Map<string, CodedError> }> {
+    const answers = split(await Promise.all(this.#cluster.nodes.map((node) => this.#cluster.call(node, operation, work))));
+    if (answers.failures.size >= this.#quorum) throw nodesUnavailable(operation, answers.failures);
+    return answers;
+  }
+
+  /** Throws unless a quorum accepted and nobody heard so far objects. */
+  #decide(operation: string, answers: readonly Answer<void>[]): void {
+    const { values, failures } = split(answers);
+    const refusal = [...failures.values()].find(isRefusal);
+    if (refusal) throw refusal;
+    if (values.length < this.#quorum) throw quorumLost(operation, this.#quorum, failures);
+  }
+
+  #newest(answers: readonly Answer<StoredRecord | undefined>[]): StoredRecord | undefined {
+    const { values, failures } = split(answers);
+    const refusal = [...failures.values()].find(isRefusal);
+    if (refusal) throw refusal;
+    const copies = values.filter((record) => record !== undefined);
+    return copies.length > 0 && copies.length + failures.size >= this.#quorum ? newestOf(copies) : undefined;
+  }
+}
+
+function split<T>(answers: readonly Answer<T>[]): { values: T[]; failures: Map<string, CodedError> } {
+  const values: T[] = [];
+  const failures = new Map<string, CodedError>();
+  for (const answer of answers) {
+    if ("error" in answer) failures.set(answer.node.id, answer.error);
+    else values.push(answer.value);
+  }
+  return { values, failures };
+}
+
+/** The highest version; of two bodies under one version the one more nodes have, which alone can have been acknowledged. */
+function newestOf(copies: readonly StoredRecord[]): StoredRecord {
+  const nodesWith = (record: StoredRecord) =>
+    copies.filter((other) => other.version === record.version && compareBytes(other.body, record.body) === 0).length;
+  return copies.reduce((best, record) => {
+    if (record.version !== best.version) return record.version > best.version ? record : best;
+    const more = nodesWith(record) - nodesWith(best);
+    return more > 0 || (more === 0 && compareBytes(record.body, best.body) > 0) ? record : best;
+  });
+}
