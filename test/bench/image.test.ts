@@ -1,0 +1,31 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, it } from "vitest";
+import { changeBlocks, generateImage, sha256OfFile } from "./image.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "permafrost-bench-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const make = (name: string) => generateImage({ file: join(directory, name), profile: "vm-base", seed: "1", sizeBytes: 16 << 20 });
+
+it("makes the same bytes on every machine", () => {
+  const image = make("a");
+  expect(image.sha256).toBe("2658b0e8fb2ff195425070a26c3e6af7f82f7f71c2d7c006b067d4fcdc6e4a01");
+  expect(sha256OfFile(image.file)).toBe(image.sha256);
+  expect(make("b").sha256).toBe(image.sha256);
+});
+
+it("finds an image it made before", () => {
+  expect(make("a")).toEqual(make("a"));
+});
+
+it("replaces 1 % of the blocks, whole ones", () => {
+  const image = make("a");
+  const changed = changeBlocks(image, join(directory, "a-1"), "1");
+  const [before, after] = [readFileSync(image.file), readFileSync(changed.file)];
+  const different = Array.from({ length: 256 }, (_, block) => block).filter(
+    (block) => !before.subarray(block << 16, (block + 1) << 16).equals(after.subarray(block << 16, (block + 1) << 16)),
+  );
+  expect(different).toHaveLength(3);
+  expect(changed.sha256).not.toBe(image.sha256);
+});
