@@ -1,0 +1,223 @@
+/**
+ * A whole fake OpenStack cloud in this process: Keystone, Glance, Cinder and Swift on ports of 127.0.0.1, one state,
+ * one journal, scripted faults. It is shaped after a real 2025.1 cloud; `contract.ts` runs the same checks on both.
+ *
+ * Promises: no state outside the object, nothing random but ids, every request in the journal, `close` leaves nothing.
+ */
+
+import { type Clock, systemClock, systemRandom } from "@permafrost/std";
+import { Cinder } from "./cinder.ts";
+import { Faults } from "./faults.ts";
+import { Glance } from "./glance.ts";
+import { type FakeServer, listen, type ServiceHandler } from "./http.ts";
+import { uuid } from "./ids.ts";
+import { Images } from "./images.ts";
+import { Journal, type ServiceName } from "./journal.ts";
+import { Keystone } from "./keystone.ts";
+import { Inspect, Seed } from "./seed.ts";
+import { Swift } from "./swift.ts";
+import { SwiftStore } from "./swift-store.ts";
+import { Identities } from "./tokens.ts";
+import { type Pace, Transitions } from "./transitions.ts";
+import { Volumes } from "./volumes.ts";
+
+export interface FakeCloudOptions {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 0 for each: any free port. */
+  readonly ports?: Partial<Record<ServiceName, number>>;
+  readonly region?: string;
+  readonly clock?: Clock;
+  /** Default one hour. Change later with `cloud.identities.tokenTtlMs`. */
+  readonly tokenTtlMs?: number;
+  /** How long transitional states last; default one poll and no time. */
+  readonly pace?: Partial<Pace>;
+  /** Bytes that a "GiB" of a volume has; default 2^30. Small ones make small tests. */
+  readonly bytesPerGib?: number;
+  /** Whether Glance honours Range; default true. */
+  readonly honourRange?: boolean;
+  /** Images get no checksum and no hash; default false. */
+  readonly nullChecksums?: boolean;
+  /** Default 71: microversions up to 3.71. */
+  readonly maxMinor?: number;
+  /** Glance's page, default 25, and Cinder's largest page, default 1000. */
+  readonly imagePageSize?: number;
+  readonly volumePageSize?: number;
+  readonly enableForceUpload?: boolean;
+  /** See CinderState; default `flatten`, as RBD in 2025.1. */
+  readonly snapshotWithClones?: "flatten" | "refuse";
+  /** Default `admin`. */
+  readonly adminPassword?: string;
+}
+
+/** Who a clouds.yaml entry logs in as. */
+export interface CloudEntry {
+  readonly cloudName: string;
+  readonly userName: string;
+  readonly password: string;
+  readonly projectName: string;
+}
+
+export interface FakeCloud {
+  readonly urls: Readonly<Record<ServiceName, string>>;
+  /** `http://127.0.0.1:port/v3`. */
+  readonly authUrl: string;
+  readonly region: string;
+  readonly journal: Journal;
+  readonly faults: Faults;
+  readonly seed: Seed;
+  readonly read: Inspect;
+  readonly identities: Identities;
+  readonly transitions: Transitions;
+  readonly images: Images;
+  readonly volumes: Volumes;
+  readonly swift: SwiftStore;
+  /** The admin's entry and any others, as clouds.yaml text. */
+  cloudsYaml(...entries: CloudEntry[]): string;
+  /** An entry for the seeded admin. */
+  adminEntry(cloudName?: string): CloudEntry;
+  close(): Promise<void>;
+}
+
+/** Starts the four services; resolves when all listen. */
+export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<FakeCloud> {
+  const clock = options.clock ?? systemClock;
+  const host = options.host ?? "127.0.0.1";
+  const region = options.region ?? "RegionOne";
+  const identities = new Identities(clock, systemRandom, options.tokenTtlMs ?? 3_600_000);
+  const transitions = new Transitions(clock, { polls: options.pace?.polls ?? 1, ms: options.pace?.ms ?? 0 });
+  const images = new Images(clock);
+  images.nullChecksums = options.nullChecksums ?? false;
+  const volumes = new Volumes(clock, options.bytesPerGib ?? 2 ** 30);
+  const swift = new SwiftStore(clock);
+  const faults = new Faults();
+  const journal = new Journal(({ kind, id }) => {
+    const found = kind === "volume" ? volumes.volumes.get(id) : kind === "snapshot" ? volumes.snapshots.get(id) : undefined;
+    return found !== undefined && (found.status !== "deleting" || transitions.isFrozenForEver(id));
+  });
+
+  const servers = new Map<ServiceName, FakeServer>();
+  const urlOf = (service: ServiceName) => servers.get(service)?.url ?? "";
+  const endpointIds = new Map<string, string>();
+  const catalog = (projectId: string | undefined) => catalogOf(urlOf, region, projectId, endpointIds);
+  const keystoneUrl = () => urlOf("identity");
+  const state = {
+    volumes,
+    images,
+    transitions,
+    pageSize: options.volumePageSize ?? 1000,
+    snapshotWithClones: options.snapshotWithClones ?? ("flatten" as const),
+    enableForceUpload: options.enableForceUpload ?? false,
+  };
+  const handlers: Record<ServiceName, ServiceHandler> = {
+    identity: new Keystone(identities, catalog),
+    image: new Glance(images, identities, transitions, {
+      honourRange: options.honourRange ?? true,
+      pageSize: options.imagePageSize ?? 25,
+      keystoneUrl,
+    }),
+    volume: new Cinder(state, identities, keystoneUrl, options.maxMinor ?? 71),
+    object: new Swift(swift, identities),
+  };
+  for (const service of ["identity", "image", "volume", "object"] as const) {
+    const context = {
+      service,
+      handler: handlers[service],
+      journal,
+      faults,
+      clock,
+      expireToken: (id: string) => identities.expire(id),
+      freeze: (id: string, polls: number) => transitions.freeze(id, polls),
+    };
+    servers.set(service, await listen(context, host, options.ports?.[service] ?? 0));
+  }
+
+  const seed = new Seed(identities, images, volumes, swift);
+  const adminPassword = options.adminPassword ?? "admin";
+  const admin = seed.tenant("admin", {
+    userName: "admin",
+    password: adminPassword,
+    roles: ["admin", "ResellerAdmin", "swiftoperator"],
+  });
+  identities.grant("system", admin.user.id, "admin");
+  const authUrl = `${urlOf("identity")}/v3`;
+  const adminEntry = (cloudName = "fake-admin"): CloudEntry => ({
+    cloudName,
+    userName: "admin",
+    password: adminPassword,
+    projectName: "admin",
+  });
+  return {
+    urls: { identity: urlOf("identity"), image: urlOf("image"), volume: urlOf("volume"), object: urlOf("object") },
+    authUrl,
+    region,
+    journal,
+    faults,
+    seed,
+    read: new Inspect(identities, images, volumes, swift),
+    identities,
+    transitions,
+    images,
+    volumes,
+    swift,
+    adminEntry,
+    cloudsYaml: (...entries) => `clouds:\n${[adminEntry(), ...entries].map((entry) => yamlOf(entry, authUrl, region)).join("")}`,
+    close: async () => {
+      await Promise.all([...servers.values()].map((server) => server.close()));
+    },
+  };
+}
+
+function catalogOf(
+  urlOf: (service: ServiceName) => string,
+  region: string,
+  projectId: string | undefined,
+  ids: Map<string, string>,
+): unknown[] {
+  const stable = (name: string) => {
+    const id = ids.get(name) ?? uuid().replaceAll("-", "");
+    ids.set(name, id);
+    return id;
+  };
+  const suffixed = (url: string) => (projectId === undefined ? undefined : url + projectId);
+  const rows: [string, string, string | undefined][] = [
+    ["identity", "keystone", `${urlOf("identity")}/v3`],
+    ["image", "glance", urlOf("image")],
+    ["volumev3", "cinderv3", suffixed(`${urlOf("volume")}/v3/`)],
+    ["block-storage", "cinder", suffixed(`${urlOf("volume")}/v3/`)],
+    ["object-store", "swift", suffixed(`${urlOf("object")}/v1/AUTH_`)],
+  ];
+  return rows.map(([type, name, url]) => ({
+    // Without a project there is no URL to fill in, and Keystone leaves such endpoints out.
+    endpoints:
+      url === undefined
+        ? []
+        : ["public", "internal", "admin"].map((face) => ({
+            id: stable(`${name}-${face}`),
+            interface: face,
+            region_id: region,
+            url,
+            region,
+          })),
+    id: stable(name),
+    type,
+    name,
+  }));
+}
+
+function yamlOf(entry: CloudEntry, authUrl: string, region: string): string {
+  const lines = [
+    `  ${entry.cloudName}:`,
+    `    region_name: ${region}`,
+    "    interface: public",
+    "    identity_api_version: 3",
+    "    auth:",
+    `      auth_url: ${authUrl}`,
+    `      username: ${JSON.stringify(entry.userName)}`,
+    `      password: ${JSON.stringify(entry.password)}`,
+    `      project_name: ${JSON.stringify(entry.projectName)}`,
+    "      user_domain_name: Default",
+    "      project_domain_name: Default",
+  ];
+  return `${lines.join("\n")}\n`;
+}
