@@ -9,7 +9,7 @@ import { CodedError } from "@permafrost/std";
 import { type Client, type CompatServiceDefinition, createChannel, createClientFactory } from "nice-grpc";
 import { type CallOptions, ClientError, type ClientMiddleware, type ClientMiddlewareCall, Metadata } from "nice-grpc-common";
 import { HealthDefinition } from "nice-grpc-server-health";
-import { channelCredentials, readToken, type TlsFiles } from "./credentials.ts";
+import { channelCredentials, type TlsFiles } from "./credentials.ts";
 import { decodeError, ERROR_METADATA_KEY } from "./error-wire.ts";
 import {
   KEEPALIVE_MS,
@@ -25,9 +25,8 @@ export interface ConnectOptions {
   /** `host:port`. */
   readonly address: string;
   readonly tls?: TlsFiles;
-  /** Sent as bearer token. At most one of the two. */
+  /** Sent as bearer token. */
   readonly token?: string;
-  readonly tokenFile?: string;
   /** Deadline of unary calls; default 30,000. */
   readonly timeoutMs?: number;
 }
@@ -52,8 +51,7 @@ export interface RpcChannel {
 
 /** Connects when the first call is made. Throws CONFIG_INVALID when a file cannot be read. */
 export function openChannel(options: ConnectOptions): RpcChannel {
-  const { address, timeoutMs = UNARY_TIMEOUT_MS } = options;
-  const token = options.token ?? (options.tokenFile === undefined ? undefined : readToken(options.tokenFile));
+  const { address, token, timeoutMs = UNARY_TIMEOUT_MS } = options;
   const security = channelCredentials(address, options.tls);
   const channel = createChannel(address, security.credentials, {
     ...security.options,

@@ -1,8 +1,7 @@
 /**
  * Who may talk: mutual TLS from PEM files and a bearer token.
  *
- * A server that listens beyond loopback has mutual TLS, or it does not start. Tokens are compared in constant time and
- * their bytes are in no error.
+ * A server that listens beyond loopback has mutual TLS, or it does not start. Tokens are compared in constant time.
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
@@ -10,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import { ChannelCredentials, type ChannelOptions, ServerCredentials } from "@grpc/grpc-js";
+import { checkListen } from "@permafrost/runtime";
 import { CodedError } from "@permafrost/std";
 
 /** Paths of PEM files. `caFile` holds the authority that signed the other side's certificate. */
@@ -18,8 +18,6 @@ export interface TlsFiles {
   readonly keyFile: string;
   readonly caFile: string;
 }
-
-const TOKEN_CHARACTERS_MIN = 16;
 
 function readSetting(setting: string, path: string): Buffer {
   try {
@@ -34,22 +32,6 @@ function readSetting(setting: string, path: string): Buffer {
   }
 }
 
-/** The token in a file, without surrounding white space; CONFIG_INVALID if it is shorter than 16 characters. */
-export function readToken(path: string): string {
-  const token = readSetting("tokenFile", path).toString("utf8").trim();
-  if (token.length < TOKEN_CHARACTERS_MIN || !/^[\x21-\x7e]+$/.test(token)) {
-    throw new CodedError(
-      "CONFIG_INVALID",
-      `tokenFile: ${path} does not hold a token of at least ${TOKEN_CHARACTERS_MIN} printable characters`,
-      {
-        facts: { setting: "tokenFile", path },
-        hint: "make one with: openssl rand -hex 32",
-      },
-    );
-  }
-  return token;
-}
-
 /** Whether an `authorization` value carries the token; takes the same time wherever they differ. */
 export function bearerMatches(authorization: string | undefined, token: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
@@ -61,28 +43,12 @@ export function hostOf(address: string): string {
   return address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }
 
-/** Whether only this machine can reach the address. */
-export function isLoopback(address: string): boolean {
-  const host = hostOf(address);
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
-/**
- * Credentials to listen with. Throws LISTEN_NEEDS_TLS, naming each missing setting, for an address beyond loopback without all three files,
- * and for some of the three anywhere.
- */
-export function serverCredentials(listen: string, tls: Partial<TlsFiles> | undefined): ServerCredentials {
-  const missing = (["certFile", "keyFile", "caFile"] as const).filter((name) => !tls?.[name]).map((name) => `tls.${name}`);
-  if (missing.length === 3 && isLoopback(listen)) return ServerCredentials.createInsecure();
-  const { certFile, keyFile, caFile } = tls ?? {};
-  if (!certFile || !keyFile || !caFile) {
-    throw new CodedError("LISTEN_NEEDS_TLS", `listening on ${listen} needs mutual TLS; missing: ${missing.join(", ")}`, {
-      facts: { listen, missing: missing.join(", ") },
-      hint: "set the missing files, or listen on 127.0.0.1",
-    });
-  }
-  const pair = { cert_chain: readSetting("tls.certFile", certFile), private_key: readSetting("tls.keyFile", keyFile) };
-  return ServerCredentials.createSsl(readSetting("tls.caFile", caFile), [pair], true);
+/** Credentials to listen with. Throws LISTEN_NEEDS_TLS for an address beyond loopback without mutual TLS, CONFIG_INVALID for an unreadable file. */
+export function serverCredentials(listen: string, tls: TlsFiles | undefined): ServerCredentials {
+  checkListen({ listen, ...(tls && { tls }) });
+  if (!tls) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: readSetting("tls.certFile", tls.certFile), private_key: readSetting("tls.keyFile", tls.keyFile) };
+  return ServerCredentials.createSsl(readSetting("tls.caFile", tls.caFile), [pair], true);
 }
 
 /** Sent as TLS server name to an address that is an IP: Node refuses an IP there, as RFC 6066 does, and grpc-js sends the host as it is. */

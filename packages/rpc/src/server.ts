@@ -7,12 +7,13 @@
  */
 
 import { readFileSync } from "node:fs";
+import { isLoopback, readTokenFile } from "@permafrost/runtime";
 import { type Clock, CodedError, systemClock } from "@permafrost/std";
 import { type CompatServiceDefinition, createServer, type ServiceImplementation } from "nice-grpc";
 import { type CallContext, ServerError, type ServerMiddleware, type ServerMiddlewareCall } from "nice-grpc-common";
 import { HealthDefinition, HealthServiceImpl, HealthState } from "nice-grpc-server-health";
 import { ServerReflection, ServerReflectionService } from "nice-grpc-server-reflection";
-import { bearerMatches, hostOf, isLoopback, readToken, serverCredentials, type TlsFiles } from "./credentials.ts";
+import { bearerMatches, hostOf, serverCredentials, type TlsFiles } from "./credentials.ts";
 import { statusOf } from "./error-table.ts";
 import { ERROR_METADATA_KEY, encodeError, publicError } from "./error-wire.ts";
 import { KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX } from "./limits.ts";
@@ -46,7 +47,7 @@ export interface ServerOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string;
   /** Mutual TLS; needed beyond loopback. */
-  readonly tls?: Partial<TlsFiles>;
+  readonly tls?: TlsFiles;
   /** Callers must send this bearer token. At most one of the two. */
   readonly token?: string;
   readonly tokenFile?: string;
@@ -73,11 +74,11 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** Throws LISTEN_NEEDS_TLS, CONFIG_INVALID (unreadable files), LISTEN_FAILED (address in use or not ours). */
+/** Throws LISTEN_NEEDS_TLS, CONFIG_INVALID (unreadable files), TOKEN_FILE_* (see readTokenFile), LISTEN_FAILED (address in use or not ours). */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { listen, services, logger, drainMs = 10_000, clock = systemClock } = options;
   const credentials = serverCredentials(listen, options.tls);
-  const token = options.token ?? (options.tokenFile === undefined ? undefined : readToken(options.tokenFile));
+  const token = options.token ?? (options.tokenFile === undefined ? undefined : await readTokenFile(options.tokenFile));
   const window = serverWindow();
   const grpcOptions = {
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
