@@ -94,6 +94,14 @@ test("a child that does not stop is killed, and it is said", async () => {
   expect([isAlive(pid), said]).toEqual([false, ["role-1 does not stop; killing it."]]);
 });
 
+test("a log that has grown large is turned", async () => {
+  const { child, directory } = kept(`console.log('hello'); ${READY}`);
+  writeFileSync(join(directory, "log"), Buffer.alloc(16 * 1024 * 1024 + 1, "x"));
+  await child.start();
+  expect(readFileSync(join(directory, "log"), "utf8")).toBe("hello\n");
+  expect(readFileSync(join(directory, "log.old"))).toHaveLength(16 * 1024 * 1024 + 1);
+});
+
 test("stopping during the pause before a restart starts nothing", async () => {
   const { child, said } = kept(READY);
   await child.start();

@@ -7,7 +7,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { type Clock, CodedError } from "@permafrost/std";
 
 export interface KeptProcessOptions {
@@ -33,6 +33,7 @@ const RESTART_MS = 500;
 const RESTART_MS_MAX = 30_000;
 /** After this long in good health the next crash counts as the first one. */
 const STEADY_MS = 60_000;
+const LOG_BYTES_MAX = 16 * 1024 * 1024;
 
 export class KeptProcess {
   readonly #options: KeptProcessOptions;
@@ -77,6 +78,7 @@ export class KeptProcess {
 
   #spawn(): void {
     const { command, args, env, logFile } = this.#options;
+    turnLog(logFile);
     const log = openSync(logFile, "a", 0o600);
     try {
       const child = spawn(command, [...args], { env: { ...env }, stdio: ["pipe", log, log], detached: true });
@@ -160,6 +162,11 @@ export class KeptProcess {
     }
     await this.#exited;
   }
+}
+
+/** Keeps a log bounded: one that has grown large becomes `FILE.old`, in place of the one before it. */
+function turnLog(logFile: string): void {
+  if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > LOG_BYTES_MAX) renameSync(logFile, `${logFile}.old`);
 }
 
 /** The last line of a log that says something. */
