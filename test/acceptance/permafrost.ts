@@ -10,7 +10,7 @@ import { createWriteStream, existsSync, type WriteStream } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "@permafrost/std";
 
-const PROGRAM = join(import.meta.dirname, "../../services/cli/bin/permafrost");
+export const PROGRAM = join(import.meta.dirname, "../../services/cli/bin/permafrost");
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 900_000;
@@ -23,6 +23,8 @@ export interface Outcome {
 }
 
 export interface Permafrost {
+  /** Of `permafrost up`; the roles are below it. */
+  readonly pid: number;
   /** Runs a command to its end. `input` goes to its standard input, which is empty otherwise. */
   run(args: readonly string[], input?: Uint8Array): Promise<Outcome>;
   /** Stops it and answers its exit code. Safe to repeat. */
@@ -63,6 +65,7 @@ export async function startPermafrost(options: UpOptions): Promise<Permafrost> {
     await systemClock.sleep(POLL_MS);
   }
   return {
+    pid: up.pid ?? 0,
     run: (commandArgs, input) => runCommand(commandArgs, log, options.dataDirectory, input),
     async stop() {
       if (over !== undefined) return over;

@@ -161,8 +161,8 @@ def expected_sha256(size, base, writes):
     return sha256(disk)
 
 
-def writes_of(spec, owner):
-    return [(w['offset'], content(w['content'], '%s/%d' % (owner, w['offset']))) for w in spec['writes']]
+def writes_of(spec, owner, size):
+    return [(w['offset'] % size, content(w['content'], '%s/%d' % (owner, w['offset']))) for w in spec['writes']]
 
 
 def seal_volume(entry, spec, writes):
@@ -183,7 +183,7 @@ def put_volumes(cloud, specs, manifest):
         **({'image_id': images[spec['image']]} if 'image' in spec else {}))) for spec in specs]
     for spec, volume in made:
         wait(lambda: cloud.block_storage.get_volume(volume.id), 'available', 'volume ' + spec['name'])
-        writes = writes_of(spec, spec['name'])
+        writes = writes_of(spec, spec['name'], spec['sizeGib'] * GIB)
         for offset, data in writes:
             rbd_write(volume.id, offset, data)
         entry = {'id': volume.id, 'name': spec['name'], 'bytes': spec['sizeGib'] * GIB}
@@ -263,10 +263,10 @@ def change():
     for spec in SPEC['change']['volumes']:
         entry = next(v for v in manifest['volumes'] if v['name'] == spec['name'])
         base = next(v for v in SPEC['volumes'] if v['name'] == spec['name'])
-        writes = writes_of(spec, spec['name'])
+        writes = writes_of(spec, spec['name'], base['sizeGib'] * GIB)
         for offset, data in writes:
             rbd_write(entry['id'], offset, data)
-        seal_volume(entry, base, writes_of(base, base['name']) + writes)
+        seal_volume(entry, base, writes_of(base, base['name'], base['sizeGib'] * GIB) + writes)
     for spec in SPEC['change']['images']:
         put_image(cloud, spec, manifest)
     for gone in SPEC['change']['deletedObjects']:
