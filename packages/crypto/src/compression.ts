@@ -3,31 +3,54 @@
  * errs must be found out before the source is gone, not at a restore. `decompress` gives exactly the length it was told
  * or an error, and never holds more than that.
  *
- * One-shot calls only: Node's streams ignore `maxOutputLength`.
+ * One-shot calls only (Node's streams ignore `maxOutputLength`), through a context that is kept where Node lets us.
  */
 
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { assert, CodedError, equalBytes } from "@permafrost/std";
+import { openCompressor, openDecompressor } from "./zstd-context.ts";
 
 /** Compressed data must be this much smaller, else it is stored raw and costs nothing to read. */
 const WORTH_SAVING = 1 / 32;
-/** Room for the frame's end, so that the output fits one buffer and no second call is needed. */
-const SPARE_BYTES = 64;
+/** Below this, a frame's own header eats what is saved. */
+const COMPRESSIBLE_BYTES_MIN = 64;
+/** More than zstd adds to incompressible data, and room for one byte too many to be seen. */
+const SPARE_BYTES = 1024;
 
-const LEVEL = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_contentSizeFlag]: 1 };
+const OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+const compressor = openCompressor(OPTIONS);
+const decompressor = openDecompressor();
+let frameBuffer = Buffer.alloc(0);
+let checkBuffer = Buffer.alloc(0);
 
-/** The zstd frame of `plaintext`, or undefined if it would save less than a thirty-second. */
+/**
+ * The zstd frame of `plaintext`, or undefined if it would save less than a thirty-second.
+ * The frame is valid until the next call.
+ */
 export function compress(plaintext: Uint8Array): Uint8Array | undefined {
-  if (plaintext.length < SPARE_BYTES) return undefined;
-  const bound = plaintext.length + (plaintext.length >> 8) + SPARE_BYTES;
-  const frame = zstdCompressSync(plaintext, { chunkSize: bound, params: LEVEL });
-  if (frame.length > plaintext.length * (1 - WORTH_SAVING)) return undefined;
-  assert(equalBytes(decompress(frame, plaintext.length), plaintext), "a compressed block does not decompress to itself");
+  const { length } = plaintext;
+  if (length < COMPRESSIBLE_BYTES_MIN) return undefined;
+  const roomBytes = length + (length >> 7) + SPARE_BYTES;
+  if (frameBuffer.length < roomBytes) frameBuffer = Buffer.allocUnsafeSlow(roomBytes);
+  const written = compressor(plaintext, frameBuffer);
+  const frame = written === undefined ? zstdCompressSync(plaintext, OPTIONS) : frameBuffer.subarray(0, written);
+  if (frame.length > length * (1 - WORTH_SAVING)) return undefined;
+  if (checkBuffer.length <= length) checkBuffer = Buffer.allocUnsafeSlow(length + 1);
+  const isSame =
+    decompressor(frame, checkBuffer) === length
+      ? equalBytes(checkBuffer.subarray(0, length), plaintext)
+      : equalBytes(decompressOnce(frame, length), plaintext);
+  assert(isSame, "a compressed block does not decompress to itself");
   return frame;
 }
 
 /** The plaintext of a frame, exactly `length` bytes; SEAL_BROKEN for anything else. `length` must be authenticated. */
 export function decompress(frame: Uint8Array, length: number): Uint8Array {
+  const plaintext = Buffer.allocUnsafeSlow(length + 1); // one more, to see a frame that holds more
+  return decompressor(frame, plaintext) === length ? plaintext.subarray(0, length) : decompressOnce(frame, length);
+}
+
+function decompressOnce(frame: Uint8Array, length: number): Uint8Array {
   let plaintext: Uint8Array;
   try {
     plaintext = zstdDecompressSync(frame, { chunkSize: length + SPARE_BYTES, maxOutputLength: Math.max(length, 1) });

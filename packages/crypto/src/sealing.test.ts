@@ -108,9 +108,9 @@ describe("block ids", () => {
   const data = utf8("a block");
 
   it("are keyed digests of kind and plaintext", () => {
-    expect(hex(blockIdFunction("blake3", key)("data", data))).toBe(hex(blake3Keyed(key, Buffer.concat([Buffer.of(1), data]))));
-    expect(hex(blockIdFunction("blake3", key)("page", data))).toBe(hex(blake3Keyed(key, Buffer.concat([Buffer.of(2), data]))));
-    const hmac = createHmac("sha256", key).update(Buffer.of(1)).update(data).digest("hex");
+    expect(hex(blockIdFunction("blake3", key)("data", data))).toBe(hex(blake3Keyed(key, Buffer.concat([data, Buffer.of(1)]))));
+    expect(hex(blockIdFunction("blake3", key)("page", data))).toBe(hex(blake3Keyed(key, Buffer.concat([data, Buffer.of(2)]))));
+    const hmac = createHmac("sha256", key).update(data).update(Buffer.of(1)).digest("hex");
     expect(hex(blockIdFunction("hmac-sha256", key)("data", data))).toBe(hmac);
   });
 
