@@ -20,6 +20,7 @@ import {
 import { isoTime } from "@permafrost/std";
 import { cancelledOrThrow, endSession, enterPhase, type RunContext } from "./run-context.ts";
 import type { InputBackupSpec, TenantBackupSpec } from "./session-spec.ts";
+import { sweepCloud } from "./sweep.ts";
 import { fromFailure, toFailure } from "./task-entry.ts";
 
 export async function runTenantBackup(context: RunContext, spec: TenantBackupSpec): Promise<void> {
@@ -45,7 +46,16 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
       context.view.setResource(discovered(r, index === 0 ? stats : EMPTY_STATS), { total: r.logicalBytes });
     }
     for (const { type, failure } of unlisted) {
-      context.view.setResource({ type, id: "*", name: "*", state: "failed", streams: {}, stats: EMPTY_STATS, warnings: [], failure });
+      context.view.setResource({
+        type,
+        id: "*",
+        name: "*",
+        state: "failed",
+        streams: {},
+        stats: EMPTY_STATS,
+        warnings: [],
+        failure,
+      });
     }
     await enterPhase(context, "freeze", { source, warnings, ...(parent === undefined ? {} : { parentId: parent.id }) });
 
@@ -93,7 +103,7 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
       if (!r.captures) context.view.patchResource(r, { state: "succeeded", endedAt: isoTime(context.clock.now()) });
 
     await enterPhase(context, "clean");
-    const left = await sweep(context, spec);
+    const left = await sweepCloud(context, spec, spec.target);
     await enterPhase(context, "commit");
     await endSession(
       context,
@@ -102,9 +112,7 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
     );
   } catch (error) {
     const cancelled = cancelledOrThrow(context, error);
-    const left = await sweep({ ...context, signal: new AbortController().signal }, spec).catch((e: unknown) => [
-      `Temporary objects may be left in the cloud: ${toFailure(e).message}`,
-    ]);
+    const left = await sweepCloud(context, spec, spec.target);
     await endSession(context, cancelled ? "cancelled" : "failed", {
       failure: toFailure(error),
       warnings: [...context.view.record.warnings, ...left],
@@ -212,17 +220,4 @@ async function freeze(
     return { frozen: new Map(resources.map((r) => [resourceKeyText(r), { type: r.type, id: r.id, ...at }])), window: undefined };
   }
   return { frozen: new Map(outcome.result.frozen.map((f) => [resourceKeyText(f), f])), window: outcome.result.window };
-}
-
-/** Removes the session's temporary objects; returns what to tell the user. */
-async function sweep(context: RunContext, spec: TenantBackupSpec): Promise<string[]> {
-  const [outcome] = await context.board.run<"sweep">(
-    context.repository,
-    context.writer,
-    [{ sessionId: spec.sessionId, repositoryId: spec.repositoryId, id: "sweep-1", kind: "sweep", source: spec.target }],
-    { signal: context.signal },
-  );
-  if (outcome === undefined) return [];
-  const left = outcome.ok ? outcome.result.left : [outcome.failure];
-  return left.map((f) => `A temporary object may be left in the cloud: ${f.message} (${f.code})`);
 }

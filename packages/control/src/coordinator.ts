@@ -18,7 +18,7 @@ import {
   type StreamRoot,
 } from "@permafrost/model";
 import type { Repository } from "@permafrost/repository";
-import { type Clock, CodedError, fromUtf8, isoTime, type Json, type Random, utf8 } from "@permafrost/std";
+import { type Clock, CodedError, fromUtf8, isoTime, type Json, type Random, randomId, utf8 } from "@permafrost/std";
 import { runInputBackup, runTenantBackup } from "./backup.ts";
 import { runCheck } from "./check.ts";
 import { Repositories } from "./repositories.ts";
@@ -59,6 +59,8 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #board: TaskBoard;
   readonly #sessions: Table;
+  /** This process, and no earlier one of its name: the task that its calls to storage nodes are made for. */
+  readonly #holder: string;
   readonly #running = new Map<
     SessionId,
     { readonly view: SessionView; readonly cancel: AbortController; readonly ended: Promise<void> }
@@ -66,6 +68,7 @@ export class Coordinator {
 
   private constructor(options: CoordinatorOptions, board: TaskBoard, sessions: Table, workers: WorkerTable) {
     this.#options = options;
+    this.#holder = `${options.name}-${randomId(options.random).slice(0, 8)}`;
     this.#board = board;
     this.#sessions = sessions;
     this.workers = workers;
@@ -87,7 +90,7 @@ export class Coordinator {
     if ("selection" in input) checkSelection(input.selection);
     const { clock, random } = this.#options;
     const header = await this.repositories.header(repositoryNameOrId);
-    const repository = await this.repositories.open(header.id);
+    const repository = await this.repositories.open(header.repositoryId);
     const startedAt = clock.now();
     const spec = {
       ...input,
@@ -95,11 +98,11 @@ export class Coordinator {
       repositoryId: repository.id,
       startedAt: isoTime(startedAt),
     } as SessionSpec;
-    const writer = repository.writer(scopeOf(spec.sessionId, repository.id, 0n));
+    const writer = repository.writer(scopeOf(spec.sessionId, repository.id, this.#holder));
     const { root } = await writer.writeDocument(spec as unknown as Json);
     await writer.finish();
     const record = firstRecord(spec, sourceOf(spec));
-    await new SessionStore(repository, 0n).save(record);
+    await new SessionStore(repository, this.#holder).save(record);
     await this.#sessions.create(spec.sessionId, encodeRow({ repositoryId: repository.id, spec: root, cancel: false }));
     return record;
   }
@@ -109,8 +112,8 @@ export class Coordinator {
     const repositories =
       repositoryNameOrId === undefined || repositoryNameOrId === ""
         ? await this.repositories.unlocked()
-        : [await this.repositories.open((await this.repositories.header(repositoryNameOrId)).id)];
-    const records = (await Promise.all(repositories.map((r) => new SessionStore(r, 0n).list()))).flat();
+        : [await this.repositories.open((await this.repositories.header(repositoryNameOrId)).repositoryId)];
+    const records = (await Promise.all(repositories.map((r) => new SessionStore(r).list()))).flat();
     return records.map((r) => this.#running.get(r.id)?.view.record ?? r).sort((a, b) => (a.id < b.id ? 1 : -1));
   }
 
@@ -125,7 +128,7 @@ export class Coordinator {
     const running = this.#running.get(record.id);
     if (running !== undefined) return running.view;
     const view = new SessionView(record);
-    const store = new SessionStore(await this.repositories.open(record.repositoryId), 0n);
+    const store = new SessionStore(await this.repositories.open(record.repositoryId), this.#holder);
     for (const result of await store.allResults(record))
       view.setResource(result, { total: result.stats.logicalBytes, done: result.stats.logicalBytes });
     return view;
@@ -151,13 +154,14 @@ export class Coordinator {
           hint: "Cancel it first.",
         });
     }
-    if (!dryRun) for (const r of records) await new SessionStore(await this.repositories.open(r.repositoryId), 0n).forget(r.id);
+    if (!dryRun)
+      for (const r of records) await new SessionStore(await this.repositories.open(r.repositoryId), this.#holder).forget(r.id);
     return records;
   }
 
   /** Restore points of a repository. */
   async restorePoints(repositoryId: string): Promise<SessionRecord[]> {
-    return (await new SessionStore(await this.repositories.open(repositoryId), 0n).list()).filter(isRestorePoint);
+    return (await new SessionStore(await this.repositories.open(repositoryId), this.#holder).list()).filter(isRestorePoint);
   }
 
   /** Competes for the lease and, holding it, runs sessions, until the signal aborts. Running sessions are then left for the next leader. */
@@ -187,12 +191,12 @@ export class Coordinator {
       }
     })();
     try {
-      await this.#endLostSessions(lease.fence);
+      await this.#endLostSessions();
       for await (const change of this.#sessions.watch("", both)) {
         if (change.value === undefined) continue;
         const row = decodeRow(change.value);
         const running = this.#running.get(change.key);
-        if (running === undefined) this.#take(change.key, row, lease.fence, both);
+        if (running === undefined) this.#take(change.key, row, both);
         else if (row.cancel) running.cancel.abort(new CodedError("CANCELLED", "The session was cancelled"));
       }
     } finally {
@@ -204,13 +208,13 @@ export class Coordinator {
     }
   }
 
-  #take(sessionId: SessionId, row: SessionRow, fence: bigint, signal: AbortSignal): void {
+  #take(sessionId: SessionId, row: SessionRow, signal: AbortSignal): void {
     const cancel = new AbortController();
     if (row.cancel) cancel.abort(new CodedError("CANCELLED", "The session was cancelled"));
     const view = new SessionView({
       ...firstRecord({ sessionId, repositoryId: row.repositoryId, startedAt: "" } as SessionSpec, { input: "tenant" }),
     });
-    const ended = this.#runSession(sessionId, row, fence, view, cancel.signal, signal).catch((error: unknown) =>
+    const ended = this.#runSession(sessionId, row, view, cancel.signal, signal).catch((error: unknown) =>
       this.#event(`Session stopped: ${CodedError.from(error).message}`, sessionId, CodedError.from(error).code),
     );
     this.#running.set(sessionId, { view, cancel, ended: ended.then(() => void this.#running.delete(sessionId)) });
@@ -219,18 +223,17 @@ export class Coordinator {
   async #runSession(
     sessionId: SessionId,
     row: SessionRow,
-    fence: bigint,
     view: SessionView,
     cancel: AbortSignal,
     signal: AbortSignal,
   ): Promise<void> {
     const repository = await this.repositories.open(row.repositoryId);
     const spec = (await repository.reader().readDocument(row.spec)) as unknown as SessionSpec;
-    const store = new SessionStore(repository, fence);
+    const store = new SessionStore(repository, this.#holder);
     const stored = await store.get(sessionId);
     if (stored !== undefined && stored.state !== "running") return await this.#close(sessionId);
     view.update(stored ?? firstRecord(spec, sourceOf(spec)));
-    const writer = repository.writer(scopeOf(sessionId, repository.id, fence));
+    const writer = repository.writer(scopeOf(sessionId, repository.id, this.#holder));
     const context: RunContext = {
       repository,
       store,
@@ -239,6 +242,7 @@ export class Coordinator {
       view,
       clock: this.#options.clock,
       signal: AbortSignal.any([cancel, signal]),
+      stopped: signal,
     };
     this.#event(`Session ${spec.kind} runs`, sessionId);
     if (spec.kind === "restore") await runRestore(context, spec);
@@ -255,12 +259,12 @@ export class Coordinator {
   }
 
   /** Sessions that run by their record but have no row: the bus was wiped. */
-  async #endLostSessions(fence: bigint): Promise<void> {
+  async #endLostSessions(): Promise<void> {
     for (const repository of await this.repositories.unlocked()) {
-      const store = new SessionStore(repository, fence);
+      const store = new SessionStore(repository, this.#holder);
       for (const record of await store.list()) {
         if (record.state !== "running" || (await this.#sessions.get(record.id)) !== undefined) continue;
-        await this.#sweepLost(repository, record, fence);
+        await this.#sweepLost(repository, record);
         const failure = {
           code: "SESSION_LOST",
           message: "The session was interrupted and its progress was lost with the bus",
@@ -272,9 +276,9 @@ export class Coordinator {
     }
   }
 
-  async #sweepLost(repository: Repository, record: SessionRecord, fence: bigint): Promise<void> {
+  async #sweepLost(repository: Repository, record: SessionRecord): Promise<void> {
     if (record.kind !== "backup" || record.source.input !== "tenant" || record.source.cloud === undefined) return;
-    const writer = repository.writer(scopeOf(record.id, repository.id, fence));
+    const writer = repository.writer(scopeOf(record.id, repository.id, this.#holder));
     const source = {
       cloud: record.source.cloud,
       ...(record.source.projectId === undefined ? {} : { project: record.source.projectId }),
@@ -296,8 +300,8 @@ export class Coordinator {
   }
 }
 
-function scopeOf(sessionId: SessionId, repositoryId: string, fence: bigint) {
-  return { repositoryId, sessionId, taskId: "coordinator", fence };
+function scopeOf(sessionId: SessionId, repositoryId: string, holder: string) {
+  return { repositoryId, sessionId, taskId: holder, fence: 0n };
 }
 
 function sourceOf(spec: SessionSpec): SessionSource {

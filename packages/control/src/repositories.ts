@@ -30,7 +30,7 @@ export class Repositories {
 
   /** The header of a repository by name or id. Throws NO_REPOSITORY. */
   async header(nameOrId: string): Promise<RepositoryHeader> {
-    const found = (await this.headers()).find((h) => h.name === nameOrId || h.id === nameOrId);
+    const found = (await this.headers()).find((h) => h.name === nameOrId || h.repositoryId === nameOrId);
     if (found !== undefined) return found;
     throw new CodedError("NO_REPOSITORY", `There is no repository ${JSON.stringify(nameOrId)}`, {
       facts: { repository: nameOrId },
@@ -44,7 +44,7 @@ export class Repositories {
     if (known !== undefined) return await known;
     const opening = (async () => {
       const header = await this.header(id);
-      return await openRepository(this.#store, header.id, await loadSecret(this.#keyring, header));
+      return await openRepository(this.#store, header.repositoryId, await loadSecret(this.#keyring, header));
     })();
     this.#open.set(id, opening);
     opening.catch(() => this.#open.delete(id));
@@ -56,7 +56,7 @@ export class Repositories {
     const opened: Repository[] = [];
     for (const header of await this.headers()) {
       try {
-        opened.push(await this.open(header.id));
+        opened.push(await this.open(header.repositoryId));
       } catch (error) {
         if (!CodedError.is(error, "KEY_NOT_IN_KEYRING") && !CodedError.is(error, "WRONG_KEY")) throw error;
       }

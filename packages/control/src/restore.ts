@@ -8,6 +8,7 @@ import { EMPTY_STATS, type PlanResult, type ResourceResult, resourceKeyText, sel
 import { CodedError } from "@permafrost/std";
 import { cancelledOrThrow, endSession, enterPhase, type RunContext } from "./run-context.ts";
 import type { RestoreSpec } from "./session-spec.ts";
+import { sweepCloud } from "./sweep.ts";
 import { fromFailure, toFailure } from "./task-entry.ts";
 
 type Planned = PlanResult["resources"][number];
@@ -122,9 +123,12 @@ export async function runRestore(context: RunContext, spec: RestoreSpec): Promis
       });
     }
     if (spec.verify !== undefined) await verify(context, spec, usable, targets);
-    await endSession(context, sessionOutcome(context.view.resources().map((r) => r.state)));
+    const warnings = await sweepCloud(context, spec, spec.options.target);
+    await endSession(context, sessionOutcome(context.view.resources().map((r) => r.state)), { warnings });
   } catch (error) {
-    await endSession(context, cancelledOrThrow(context, error) ? "cancelled" : "failed", { failure: toFailure(error) });
+    const cancelled = cancelledOrThrow(context, error);
+    const warnings = context.view.record.phase === "plan" ? [] : await sweepCloud(context, spec, spec.options.target);
+    await endSession(context, cancelled ? "cancelled" : "failed", { failure: toFailure(error), warnings });
   }
 }
 

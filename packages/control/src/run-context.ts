@@ -17,6 +17,8 @@ export interface RunContext {
   readonly clock: Clock;
   /** Aborts with `CANCELLED` on cancel, with another reason when this coordinator stops or no longer leads. */
   readonly signal: AbortSignal;
+  /** Aborts only when this coordinator stops or no longer leads: for the clean-up of a cancelled session. */
+  readonly stopped: AbortSignal;
 }
 
 /** True after a cancel. Throws `error` when the coordinator stops: then the session is not ours to end, the next leader goes on with it. */

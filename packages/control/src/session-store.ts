@@ -21,10 +21,13 @@ export class SessionStore {
   readonly #records: Records;
   readonly #versions = new Map<SessionId, bigint>();
 
-  /** `fence`: of the coordinator's lease; 0 for a reader. */
-  constructor(repository: Repository, fence: bigint) {
+  /**
+   * `holder` names this process. Two leaders at once are told apart by the records' versions, each written on the one before: of two
+   * writers of a version one finds RECORD_CONFLICT. (The lease's fence would not do: it begins anew when the bus is wiped.)
+   */
+  constructor(repository: Repository, holder = "reader") {
     this.#repository = repository;
-    this.#records = repository.records({ repositoryId: repository.id, sessionId: "coordinator", taskId: "sessions", fence });
+    this.#records = repository.records({ repositoryId: repository.id, sessionId: "coordinator", taskId: holder, fence: 0n });
   }
 
   /** Writes the record as the next version of itself. */

@@ -88,7 +88,9 @@ export class TaskHost {
     const deadline = clock.monotonic() + waitMs;
     while ((await this.#table.get(entryKey(reference))) === undefined) {
       if (clock.monotonic() > deadline) {
-        throw new CodedError("UPLOAD_NOT_EXPECTED", `Session ${reference.sessionId} does not wait for bytes`, { facts: { session: reference.sessionId } });
+        throw new CodedError("UPLOAD_NOT_EXPECTED", `Session ${reference.sessionId} does not wait for bytes`, {
+          facts: { session: reference.sessionId },
+        });
       }
       await clock.sleep(200, signal);
     }

@@ -8,8 +8,8 @@ import {
   type FreezeResult,
   type FrozenResource,
   type ResourceResult,
-  selects,
   type SweepResult,
+  selects,
   type Task,
 } from "@permafrost/model";
 import { isoTime, type Json } from "@permafrost/std";
@@ -20,7 +20,10 @@ import { contextOf, type TaskEnvironment } from "./task-environment.ts";
 
 type BackupTask = Extract<Task, { readonly kind: "discover" | "freeze" | "capture" | "sweep" }>;
 
-export async function runBackupTask(task: BackupTask, environment: TaskEnvironment): Promise<DiscoverResult | FreezeResult | ResourceResult | SweepResult> {
+export async function runBackupTask(
+  task: BackupTask,
+  environment: TaskEnvironment,
+): Promise<DiscoverResult | FreezeResult | ResourceResult | SweepResult> {
   switch (task.kind) {
     case "discover":
       return await discover(task, environment);
@@ -46,7 +49,14 @@ async function discover(task: Extract<Task, { kind: "discover" }>, environment: 
         if (!selects(task.selection, key)) continue;
         const written = await environment.writer.writeDocument(found.document as Json);
         stats = addStats(stats, { ...written.stats, logicalBytes: 0, readBytes: 0 });
-        resources.push({ ...key, document: written.root, logicalBytes: found.logicalBytes, captures: found.captures, freezes: found.freezes, warnings: found.warnings ?? [] });
+        resources.push({
+          ...key,
+          document: written.root,
+          logicalBytes: found.logicalBytes,
+          captures: found.captures,
+          freezes: found.freezes,
+          warnings: found.warnings ?? [],
+        });
       }
     } catch (error) {
       const failure = toFailureOf(error);

@@ -25,7 +25,8 @@ export async function checkResource(task: Extract<Task, { kind: "check" }>, envi
   const checkRoot = async (root: StreamRoot, what: string): Promise<boolean> => {
     if (root.form === "empty" || seen.has(root.id)) return true;
     seen.add(root.id);
-    const found = await checkStream(repository, root, { readData, signal, scope: environment.scope, onProgress: environment.progress });
+    const found = await checkStream(repository, root, { readData, signal, scope: environment.scope });
+    environment.progress(found.bytes);
     blocks += found.blocks;
     bytes += found.bytes;
     for (const d of found.damaged) if (damaged.length < DAMAGED_MAX) damaged.push({ ...d, message: `${what}: ${d.message}` });

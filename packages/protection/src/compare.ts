@@ -3,7 +3,11 @@
 import { canonicalJson } from "@permafrost/std";
 
 /** The first offset where the two byte streams differ, or undefined if they are equal. Reads both to the end unless they differ. */
-export async function firstDifference(a: AsyncIterable<Uint8Array>, b: AsyncIterable<Uint8Array>, onBytes: (bytes: number) => void): Promise<number | undefined> {
+export async function firstDifference(
+  a: AsyncIterable<Uint8Array>,
+  b: AsyncIterable<Uint8Array>,
+  onBytes: (bytes: number) => void,
+): Promise<number | undefined> {
   const left = a[Symbol.asyncIterator]();
   const right = b[Symbol.asyncIterator]();
   let [x, y]: [Uint8Array | undefined, Uint8Array | undefined] = [undefined, undefined];
@@ -38,7 +42,10 @@ export async function firstDifference(a: AsyncIterable<Uint8Array>, b: AsyncIter
 }
 
 /** Fields that differ, as `<field>: expected …, found …`. Both sides are compared in canonical form; only the fields of `expected` count. */
-export function fieldDifferences(expected: Readonly<Record<string, unknown>>, found: Readonly<Record<string, unknown>>): string[] {
+export function fieldDifferences(
+  expected: Readonly<Record<string, unknown>>,
+  found: Readonly<Record<string, unknown>>,
+): string[] {
   const differences: string[] = [];
   for (const field of Object.keys(expected).sort()) {
     const [want, have] = [canonicalJson(expected[field] ?? null), canonicalJson(found[field] ?? null)];

@@ -13,6 +13,12 @@ export function consistencyWindow(frozen: readonly FrozenResource[]): Consistenc
     requestedFirstAt: first,
     requestedLastAt: lastRequested,
     windowMs: Date.parse(last) - Date.parse(first),
-    resources: good.map(({ type, id, requestedAt, acknowledgedAt, createdAt }) => ({ type, id, requestedAt, acknowledgedAt, createdAt })),
+    resources: good.map(({ type, id, requestedAt, acknowledgedAt, createdAt }) => ({
+      type,
+      id,
+      requestedAt,
+      acknowledgedAt,
+      createdAt,
+    })),
   };
 }

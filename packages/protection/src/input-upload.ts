@@ -4,8 +4,8 @@
  */
 
 import { addStats, EMPTY_STATS, type ResourceResult, type StreamRoot, type StreamStats, type Task } from "@permafrost/model";
-import { type Clock, CodedError, isoTime } from "@permafrost/std";
 import type { Repository, Writer } from "@permafrost/repository";
+import { type Clock, CodedError, isoTime } from "@permafrost/std";
 import { besideParent, compareNames, encodeListing, type ListingEntry, readListing } from "./listing.ts";
 
 /** A file, directory or link, as it goes over the wire and into the listing. */
@@ -63,7 +63,12 @@ interface Stored {
 async function captureStream(input: UploadInput): Promise<Stored> {
   const parent = input.task.parent?.streams.data;
   for await (const { data } of input.entries) {
-    const written = await input.writer.writeStream(data, { chunking: "content", signal: input.signal, onProgress: input.progress, ...(parent === undefined ? {} : { parent }) });
+    const written = await input.writer.writeStream(data, {
+      chunking: "content",
+      signal: input.signal,
+      onProgress: input.progress,
+      ...(parent === undefined ? {} : { parent }),
+    });
     return { streams: { data: written.root }, stats: written.stats };
   }
   throw new CodedError("UPLOAD_MALFORMED", "The upload ended before its stream began");
@@ -78,7 +83,8 @@ async function captureTree(input: UploadInput): Promise<Stored> {
     for await (const uploaded of input.entries) {
       const name = uploaded.entry.name;
       checkPath(name);
-      if (last !== undefined && compareNames(last, name) >= 0) throw new CodedError("UPLOAD_MALFORMED", `The entries are not in order: ${name} after ${last}`);
+      if (last !== undefined && compareNames(last, name) >= 0)
+        throw new CodedError("UPLOAD_MALFORMED", `The entries are not in order: ${name} after ${last}`);
       last = name;
       yield { name, uploaded };
     }
@@ -90,7 +96,12 @@ async function captureTree(input: UploadInput): Promise<Stored> {
         continue;
       }
       const root = old?.content;
-      const written = await input.writer.writeStream(uploaded.data, { chunking: "content", signal: input.signal, onProgress: input.progress, ...(root === undefined ? {} : { parent: root }) });
+      const written = await input.writer.writeStream(uploaded.data, {
+        chunking: "content",
+        signal: input.signal,
+        onProgress: input.progress,
+        ...(root === undefined ? {} : { parent: root }),
+      });
       stats = addStats(stats, written.stats);
       yield { ...uploaded.entry, sizeBytes: written.root.sizeBytes, content: written.root };
     }
@@ -101,6 +112,11 @@ async function captureTree(input: UploadInput): Promise<Stored> {
 
 /** A path that stays inside its tree. Throws PATH_REFUSED. */
 export function checkPath(path: string): void {
-  const bad = path === "" || path.startsWith("/") || path.includes("\0") || path.split("/").some((part) => part === "" || part === "." || part === "..");
-  if (bad) throw new CodedError("PATH_REFUSED", `The path ${JSON.stringify(path)} does not stay inside its tree`, { facts: { path } });
+  const bad =
+    path === "" ||
+    path.startsWith("/") ||
+    path.includes("\0") ||
+    path.split("/").some((part) => part === "" || part === "." || part === "..");
+  if (bad)
+    throw new CodedError("PATH_REFUSED", `The path ${JSON.stringify(path)} does not stay inside its tree`, { facts: { path } });
 }

@@ -43,7 +43,12 @@ export class Ledger {
   readonly #kinds: ReadonlyMap<string, TemporaryKind>;
   readonly #clock: Clock;
 
-  constructor(options: { readonly records: Records; readonly sessionId: SessionId; readonly kinds: readonly TemporaryKind[]; readonly clock: Clock }) {
+  constructor(options: {
+    readonly records: Records;
+    readonly sessionId: SessionId;
+    readonly kinds: readonly TemporaryKind[];
+    readonly clock: Clock;
+  }) {
     this.#records = options.records;
     this.#sessionId = options.sessionId;
     this.#kinds = new Map(options.kinds.map((k) => [k.kind, k]));

@@ -20,7 +20,11 @@ export async function* encodeListing<E extends ListingEntry>(entries: AsyncItera
 }
 
 /** Entries in order. Throws LISTING_BROKEN for a line that is not an entry. */
-export async function* readListing<E extends ListingEntry>(reader: Reader, root: StreamRoot, signal?: AbortSignal): AsyncIterable<E> {
+export async function* readListing<E extends ListingEntry>(
+  reader: Reader,
+  root: StreamRoot,
+  signal?: AbortSignal,
+): AsyncIterable<E> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of reader.readStream(root, signal === undefined ? {} : { signal })) {

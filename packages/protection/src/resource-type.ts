@@ -5,17 +5,29 @@
  * Every method may be run again after the death of a worker at any point of it, also beside a zombie of itself.
  */
 
+import type {
+  ConsistencyClass,
+  DiscoveredResource,
+  FrozenResource,
+  ResourceKey,
+  ResourceResult,
+  RestoreOptions,
+  StreamRoot,
+  StreamStats,
+  VerifyLevel,
+} from "@permafrost/model";
 import type { Cloud } from "@permafrost/openstack";
-import type { ConsistencyClass, DiscoveredResource, FrozenResource, ResourceKey, ResourceResult, RestoreOptions, StreamRoot, StreamStats, VerifyLevel } from "@permafrost/model";
 import type { Reader, Writer } from "@permafrost/repository";
 import type { Clock, JsonObject } from "@permafrost/std";
 import type { Ledger } from "./ledger.ts";
+import type { RestoreJournal } from "./restore-journal.ts";
 
 export interface Context {
   readonly cloud: Cloud;
   readonly reader: Reader;
   readonly writer: Writer;
   readonly ledger: Ledger;
+  readonly journal: RestoreJournal;
   readonly clock: Clock;
   readonly sessionId: string;
   readonly signal: AbortSignal;

@@ -21,17 +21,23 @@ export async function runRestoreTask(task: RestoreTask, environment: TaskEnviron
 }
 
 async function documentOf(context: Context, resource: ResourceResult): Promise<Json> {
-  if (resource.document === undefined) throw new CodedError("NOT_IN_BACKUP", `The restore point has no metadata of ${resource.type} ${resource.name}`);
+  if (resource.document === undefined)
+    throw new CodedError("NOT_IN_BACKUP", `The restore point has no metadata of ${resource.type} ${resource.name}`);
   return await context.reader.readDocument(resource.document);
 }
 
 async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Promise<PlanResult> {
   const order = new Map(resourceTypes.map((t, index) => [t.type, index]));
-  const resources: (PlanResult["resources"][number])[] = [];
+  const resources: PlanResult["resources"][number][] = [];
   const sorted = [...task.resources].sort((a, b) => (order.get(a.type) ?? 0) - (order.get(b.type) ?? 0));
   for (const resource of sorted) {
     if (!order.has(resource.type)) {
-      resources.push({ ...resource, action: "conflict", actionReason: `This version of Permafrost cannot restore a ${resource.type} into a cloud`, dependsOn: [] });
+      resources.push({
+        ...resource,
+        action: "conflict",
+        actionReason: `This version of Permafrost cannot restore a ${resource.type} into a cloud`,
+        dependsOn: [],
+      });
       continue;
     }
     const document = await documentOf(context, resource);
@@ -66,8 +72,16 @@ async function apply(task: Extract<Task, { kind: "apply" }>, context: Context): 
 
 async function verify(task: Extract<Task, { kind: "verify" }>, context: Context): Promise<ResourceResult> {
   const { resource, options, targets, level } = task;
-  if (resource.targetId === undefined) throw new CodedError("ASSERTION", `Nothing to verify: ${resource.type} ${resource.name} has no target`);
+  if (resource.targetId === undefined)
+    throw new CodedError("ASSERTION", `Nothing to verify: ${resource.type} ${resource.name} has no target`);
   const document = await documentOf(context, resource);
-  const verified = await resourceType(resource.type).verify(context, { resource, document, options, targets, level, targetId: resource.targetId });
+  const verified = await resourceType(resource.type).verify(context, {
+    resource,
+    document,
+    options,
+    targets,
+    level,
+    targetId: resource.targetId,
+  });
   return { ...resource, state: "succeeded", stats: EMPTY_STATS, verified: verified.level, mismatches: verified.mismatches };
 }

@@ -6,6 +6,7 @@ import type { Repository, Writer } from "@permafrost/repository";
 import type { Clock } from "@permafrost/std";
 import { Ledger } from "./ledger.ts";
 import type { Context } from "./resource-type.ts";
+import { RestoreJournal } from "./restore-journal.ts";
 import { temporaryKinds } from "./temporaries.ts";
 
 export interface TaskEnvironment {
@@ -23,6 +24,8 @@ export interface TaskEnvironment {
 export async function contextOf(environment: TaskEnvironment, target: CloudTarget): Promise<Context> {
   const cloud = await environment.openCloud(target);
   const { repository, scope, clock, writer, signal, progress } = environment;
-  const ledger = new Ledger({ records: repository.records(scope), sessionId: scope.sessionId, kinds: temporaryKinds(cloud, clock, signal), clock });
-  return { cloud, reader: repository.reader(), writer, ledger, clock, sessionId: scope.sessionId, signal, progress };
+  const records = repository.records(scope);
+  const journal = new RestoreJournal(records, scope.sessionId);
+  const ledger = new Ledger({ records, sessionId: scope.sessionId, kinds: temporaryKinds(cloud, clock, signal), clock });
+  return { cloud, reader: repository.reader(), writer, ledger, journal, clock, sessionId: scope.sessionId, signal, progress };
 }

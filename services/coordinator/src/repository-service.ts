@@ -1,10 +1,16 @@
 /** RepositoryService: make, list and unlock repositories. Secrets arrive here and go into the keyring, nowhere else. */
 
-import type { Repositories } from "@permafrost/control";
-import type { Coordinator } from "@permafrost/control";
 import type { BlockStore } from "@permafrost/blocks";
-import { initRepository, openRepository, type RepositorySecret, saveSecret } from "@permafrost/repository";
-import type { control, ServiceImplementation } from "@permafrost/rpc";
+import type { Coordinator } from "@permafrost/control";
+import {
+  initRepository,
+  openRepository,
+  type RepositoryHeader,
+  type Secret,
+  saveSecret,
+  secretFromKeyFile,
+} from "@permafrost/repository";
+import type { control } from "@permafrost/rpc";
 import { type Clock, CodedError, type Random } from "@permafrost/std";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -17,18 +23,24 @@ export interface RepositoryServiceOptions {
   readonly random: Random;
 }
 
-export function repositoryService(options: RepositoryServiceOptions): ServiceImplementation<control.RepositoryServiceDefinition> {
+export function repositoryService(options: RepositoryServiceOptions): control.RepositoryServiceImplementation {
   const { coordinator, store, keyring, clock, random } = options;
-  const repositories: Repositories = coordinator.repositories;
+  const repositories = coordinator.repositories;
 
-  const wire = async (header: { readonly id: string; readonly name: string; readonly createdAt: string }): Promise<control.Repository> => {
+  const wire = async (header: RepositoryHeader): Promise<control.Repository> => {
     let restorePoints: number | undefined;
     try {
-      restorePoints = (await coordinator.restorePoints(header.id)).length;
+      restorePoints = (await coordinator.restorePoints(header.repositoryId)).length;
     } catch (error) {
       if (!CodedError.is(error, "KEY_NOT_IN_KEYRING") && !CodedError.is(error, "WRONG_KEY")) throw error;
     }
-    return { id: header.id, name: header.name, createdAt: new Date(header.createdAt), unlocked: restorePoints !== undefined, restorePoints: restorePoints ?? 0 };
+    return {
+      id: header.repositoryId,
+      name: header.name,
+      createdAt: new Date(header.createdAt),
+      unlocked: restorePoints !== undefined,
+      restorePoints: restorePoints ?? 0,
+    };
   };
 
   return {
@@ -45,7 +57,7 @@ export function repositoryService(options: RepositoryServiceOptions): ServiceImp
       const given = secretOf(secret);
       const { repository, recoveryKey } = await initRepository(store, { name, secret: given, clock, random });
       const header = await repositories.header(repository.id);
-      await saveSecret(keyring, header, given);
+      await saveSecret(keyring, header.name, given);
       return { repository: await wire(header), recoveryKey };
     },
 
@@ -56,23 +68,25 @@ export function repositoryService(options: RepositoryServiceOptions): ServiceImp
     async unlockRepository({ repository, secret }) {
       const header = await repositories.header(repository);
       const given = secretOf(secret);
-      await openRepository(store, header.id, given);
-      await saveSecret(keyring, header, given);
-      repositories.forget(header.id);
+      await openRepository(store, header.repositoryId, given);
+      await saveSecret(keyring, header.name, given);
+      repositories.forget(header.repositoryId);
       return { repository: await wire(header) };
     },
   };
 }
 
-function secretOf(secret: control.Secret | undefined): RepositorySecret {
+function secretOf(secret: control.Secret | undefined): Secret {
   switch (secret?.kind?.$case) {
     case "passphrase":
       if (secret.kind.value === "") break;
       return { kind: "passphrase", value: secret.kind.value };
     case "key":
-      return { kind: "key", value: secret.kind.value };
+      return secretFromKeyFile(secret.kind.value);
     case "recoveryKey":
       return { kind: "recovery", value: secret.kind.value };
   }
-  throw new CodedError("REQUEST_INVALID", "A repository needs a passphrase, a key file or a recovery key", { facts: { field: "secret" } });
+  throw new CodedError("REQUEST_INVALID", "A repository needs a passphrase, a key file or a recovery key", {
+    facts: { field: "secret" },
+  });
 }

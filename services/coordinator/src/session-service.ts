@@ -2,7 +2,7 @@
 
 import type { Coordinator, SessionView } from "@permafrost/control";
 import type { Selection, VerifyLevel } from "@permafrost/model";
-import { control, type ServiceImplementation } from "@permafrost/rpc";
+import { control } from "@permafrost/rpc";
 import { type Clock, CodedError } from "@permafrost/std";
 import { wireResource, wireSession, wireView } from "./wire.ts";
 
@@ -17,7 +17,7 @@ const VERIFY: Readonly<Record<number, VerifyLevel | undefined>> = {
   [control.VerifyLevel.VERIFY_LEVEL_DATA]: "data",
 };
 
-export function sessionService(coordinator: Coordinator, clock: Clock): ServiceImplementation<control.SessionServiceDefinition> {
+export function sessionService(coordinator: Coordinator, clock: Clock): control.SessionServiceImplementation {
   const nameOf = async (repositoryId: string): Promise<string> => (await coordinator.repositories.header(repositoryId)).name;
   return {
     async startBackup({ repository, input }) {
@@ -33,7 +33,8 @@ export function sessionService(coordinator: Coordinator, clock: Clock): ServiceI
         return { sessionId: record.id };
       }
       if (input?.$case === "stream" || input?.$case === "fs") {
-        if (input.value.name === "") throw invalid(`${input.$case}.name`, "Name the input, so that the next backup of it is compared with this one");
+        if (input.value.name === "")
+          throw invalid(`${input.$case}.name`, "Name the input, so that the next backup of it is compared with this one");
         const uploadAddress = await coordinator.workers.locate();
         const record = await coordinator.start(repository, { kind: "backup", input: input.$case, name: input.value.name });
         return { sessionId: record.id, uploadAddress };
@@ -47,13 +48,21 @@ export function sessionService(coordinator: Coordinator, clock: Clock): ServiceI
       if (onConflict === undefined) throw invalid("on_conflict", `Must be one of ${CONFLICT_RULES.join(", ")}`);
       const point = await coordinator.find(request.sessionId === "" ? "latest" : request.sessionId, request.repository);
       if (point.kind !== "backup" || point.results === undefined) {
-        throw new CodedError("NOT_A_RESTORE_POINT", `Session ${point.id} is no restore point: it is a ${point.kind} that is ${point.state}`, { facts: { session: point.id } });
+        throw new CodedError(
+          "NOT_A_RESTORE_POINT",
+          `Session ${point.id} is no restore point: it is a ${point.kind} that is ${point.state}`,
+          { facts: { session: point.id } },
+        );
       }
       if (point.source.input !== "tenant") {
-        throw new CodedError("NOT_A_RESTORE_POINT", `Session ${point.id} is the backup of a ${point.source.input}, which has no place in a cloud`, {
-          facts: { session: point.id },
-          hint: point.source.input === "stream" ? "Use --to-stdout." : "Use --to-path.",
-        });
+        throw new CodedError(
+          "NOT_A_RESTORE_POINT",
+          `Session ${point.id} is the backup of a ${point.source.input}, which has no place in a cloud`,
+          {
+            facts: { session: point.id },
+            hint: point.source.input === "stream" ? "Use --to-stdout." : "Use --to-path.",
+          },
+        );
       }
       const verify = VERIFY[request.verify];
       const record = await coordinator.start(request.repository, {
@@ -61,7 +70,12 @@ export function sessionService(coordinator: Coordinator, clock: Clock): ServiceI
         pointId: point.id,
         options: {
           target: { cloud: request.cloud, ...(request.project === "" ? {} : { project: request.project }) },
-          maps: { volumeType: request.volumeTypes, availabilityZone: request.availabilityZones, storagePolicy: request.storagePolicies, project: request.projects },
+          maps: {
+            volumeType: request.volumeTypes,
+            availabilityZone: request.availabilityZones,
+            storagePolicy: request.storagePolicies,
+            project: request.projects,
+          },
           onConflict,
           ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
         },
@@ -73,9 +87,12 @@ export function sessionService(coordinator: Coordinator, clock: Clock): ServiceI
     },
 
     async startCheck({ repository, sessionIds, readData }) {
-      const { id } = await coordinator.repositories.header(repository);
+      const { repositoryId: id } = await coordinator.repositories.header(repository);
       const points = await coordinator.restorePoints(id);
-      const pointIds = sessionIds.length === 0 ? points.map((p) => p.id) : await Promise.all(sessionIds.map(async (s) => (await coordinator.find(s, id)).id));
+      const pointIds =
+        sessionIds.length === 0
+          ? points.map((p) => p.id)
+          : await Promise.all(sessionIds.map(async (s) => (await coordinator.find(s, id)).id));
       const record = await coordinator.start(id, { kind: "check", pointIds, readData });
       return { sessionId: record.id };
     },
@@ -84,8 +101,11 @@ export function sessionService(coordinator: Coordinator, clock: Clock): ServiceI
       const size = Math.min(pageSize === 0 ? 100 : pageSize, PAGE_MAX);
       const all = (await coordinator.list(repository)).filter((r) => pageToken === "" || r.id < pageToken);
       const page = all.slice(0, size);
-      const names = new Map((await coordinator.repositories.headers()).map((h) => [h.id, h.name]));
-      return { sessions: page.map((r) => wireSession(r, names.get(r.repositoryId) ?? "")), nextPageToken: all.length > size ? (page.at(-1)?.id ?? "") : "" };
+      const names = new Map((await coordinator.repositories.headers()).map((h) => [h.repositoryId, h.name]));
+      return {
+        sessions: page.map((r) => wireSession(r, names.get(r.repositoryId) ?? "")),
+        nextPageToken: all.length > size ? (page.at(-1)?.id ?? "") : "",
+      };
     },
 
     async getSession({ sessionId }) {
@@ -96,7 +116,8 @@ export function sessionService(coordinator: Coordinator, clock: Clock): ServiceI
     async *listResources({ sessionId }) {
       const view = await coordinator.view(sessionId);
       const all = view.resources().sort((a, b) => (a.type === b.type ? (a.name < b.name ? -1 : 1) : a.type < b.type ? -1 : 1));
-      for (let i = 0; i < all.length; i += RESOURCES_PER_MESSAGE) yield { resources: all.slice(i, i + RESOURCES_PER_MESSAGE).map(wireResource) };
+      for (let i = 0; i < all.length; i += RESOURCES_PER_MESSAGE)
+        yield { resources: all.slice(i, i + RESOURCES_PER_MESSAGE).map(wireResource) };
     },
 
     async *watchSession({ sessionId }, { signal }) {
@@ -134,7 +155,7 @@ export function sessionService(coordinator: Coordinator, clock: Clock): ServiceI
     async forgetSession({ sessionIds, dryRun }) {
       if (sessionIds.length === 0) throw invalid("session_ids", "Say which sessions to forget");
       const gone = await coordinator.forget(sessionIds, dryRun);
-      const names = new Map((await coordinator.repositories.headers()).map((h) => [h.id, h.name]));
+      const names = new Map((await coordinator.repositories.headers()).map((h) => [h.repositoryId, h.name]));
       return { sessions: gone.map((r) => wireSession(r, names.get(r.repositoryId) ?? "")) };
     },
   };

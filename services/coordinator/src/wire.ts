@@ -1,10 +1,14 @@
 /** The model's values as the control API sends them. One direction only; every field in one place. */
 
-import type { Failure, SessionRecord, StreamStats } from "@permafrost/model";
 import type { ResourceView, SessionView } from "@permafrost/control";
+import type { Failure, SessionRecord, StreamStats } from "@permafrost/model";
 import type { control } from "@permafrost/rpc";
 
-export function wireSession(record: SessionRecord, repositoryName: string, bytes?: { readonly total: number; readonly done: number }): control.Session {
+export function wireSession(
+  record: SessionRecord,
+  repositoryName: string,
+  bytes?: { readonly total: number; readonly done: number },
+): control.Session {
   return {
     id: record.id,
     kind: record.kind,

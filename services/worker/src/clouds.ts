@@ -2,7 +2,7 @@
 
 import type { CloudTarget } from "@permafrost/model";
 import { type Cloud, loadCloud, openCloud } from "@permafrost/openstack";
-import { type Clock, type Random } from "@permafrost/std";
+import type { Clock, Random } from "@permafrost/std";
 
 export interface CloudsOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;

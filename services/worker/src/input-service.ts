@@ -7,7 +7,7 @@ import { type Repositories, resolveSession, SessionStore, type TaskHost } from "
 import { isRestorePoint, type ResourceResult } from "@permafrost/model";
 import { captureUpload, readListing, type TreeEntry, type UploadedEntry } from "@permafrost/protection";
 import type { Repository } from "@permafrost/repository";
-import type { control, ServiceImplementation } from "@permafrost/rpc";
+import type { control } from "@permafrost/rpc";
 import { type Clock, CodedError } from "@permafrost/std";
 
 /** How long a session that was just started may take to wait for its bytes. */
@@ -21,7 +21,7 @@ export interface InputServiceOptions {
   readonly signal: AbortSignal;
 }
 
-export function inputService(options: InputServiceOptions): ServiceImplementation<control.InputServiceDefinition> {
+export function inputService(options: InputServiceOptions): control.InputServiceImplementation {
   const { host, repositories, clock } = options;
   return {
     async upload(requests, { signal: call }) {
@@ -48,12 +48,15 @@ export function inputService(options: InputServiceOptions): ServiceImplementatio
         signal,
       );
       if (result !== undefined && outcome === "ended") return { stats: wireStats(result) };
-      throw new CodedError("UPLOAD_FAILED", "The upload was not stored", { facts: { session: reference.sessionId }, hint: "`permafrost session show` says why." });
+      throw new CodedError("UPLOAD_FAILED", "The upload was not stored", {
+        facts: { session: reference.sessionId },
+        hint: "`permafrost session show` says why.",
+      });
     },
 
     async *download(request, { signal: call }) {
       const signal = AbortSignal.any([call, options.signal]);
-      const repository = await repositories.open((await repositories.header(request.repository)).id);
+      const repository = await repositories.open((await repositories.header(request.repository)).repositoryId);
       const resource = await findResource(repository, request);
       const { data, listing } = resource.streams;
       if (data !== undefined) {
@@ -65,7 +68,14 @@ export function inputService(options: InputServiceOptions): ServiceImplementatio
           yield {
             step: {
               $case: "entry",
-              value: entry({ path: e.name, type: e.kind, size: e.sizeBytes, mode: e.mode, modifiedAt: new Date(e.modifiedAtMs), linkTarget: e.linkTarget ?? "" }),
+              value: entry({
+                path: e.name,
+                type: e.kind,
+                size: e.sizeBytes,
+                mode: e.mode,
+                modifiedAt: new Date(e.modifiedAtMs),
+                linkTarget: e.linkTarget ?? "",
+              }),
             },
           };
           if (e.content !== undefined) yield* dataSteps(repository.reader().readStream(e.content, { signal }));
@@ -76,18 +86,25 @@ export function inputService(options: InputServiceOptions): ServiceImplementatio
 }
 
 async function findResource(repository: Repository, request: control.DownloadRequest): Promise<ResourceResult> {
-  const store = new SessionStore(repository, 0n);
+  const store = new SessionStore(repository);
   const record = resolveSession(await store.list(), request.sessionId === "" ? "latest" : request.sessionId);
-  if (!isRestorePoint(record)) throw new CodedError("NOT_A_RESTORE_POINT", `Session ${record.id} is no restore point`, { facts: { session: record.id } });
+  if (!isRestorePoint(record))
+    throw new CodedError("NOT_A_RESTORE_POINT", `Session ${record.id} is no restore point`, { facts: { session: record.id } });
   const matches = (await store.allResults(record)).filter(
-    (r) => (request.type === "" || r.type === request.type) && (request.resource === "" || r.id === request.resource || r.name === request.resource),
+    (r) =>
+      (request.type === "" || r.type === request.type) &&
+      (request.resource === "" || r.id === request.resource || r.name === request.resource),
   );
   const [found] = matches;
   if (found === undefined || matches.length > 1) {
-    throw new CodedError("RESOURCE_UNKNOWN", `Session ${record.id} has ${matches.length} resources of that type and name, not one`, {
-      facts: { session: record.id, type: request.type, resource: request.resource },
-      hint: "`permafrost resources SESSION` lists them.",
-    });
+    throw new CodedError(
+      "RESOURCE_UNKNOWN",
+      `Session ${record.id} has ${matches.length} resources of that type and name, not one`,
+      {
+        facts: { session: record.id, type: request.type, resource: request.resource },
+        hint: "`permafrost resources SESSION` lists them.",
+      },
+    );
   }
   return found;
 }
@@ -126,13 +143,28 @@ function treeEntry(value: control.InputEntry): TreeEntry {
   };
 }
 
-function entry(value: { path: string; type: string; size: number; mode?: number; modifiedAt?: Date; linkTarget?: string }): control.InputEntry {
-  return { path: value.path, type: value.type, mode: value.mode ?? 0, modifiedAt: value.modifiedAt, size: BigInt(value.size), linkTarget: value.linkTarget ?? "" };
+function entry(value: {
+  path: string;
+  type: string;
+  size: number;
+  mode?: number;
+  modifiedAt?: Date;
+  linkTarget?: string;
+}): control.InputEntry {
+  return {
+    path: value.path,
+    type: value.type,
+    mode: value.mode ?? 0,
+    modifiedAt: value.modifiedAt,
+    size: BigInt(value.size),
+    linkTarget: value.linkTarget ?? "",
+  };
 }
 
 async function* dataSteps(bytes: AsyncIterable<Uint8Array>): AsyncIterable<control.DownloadResponse> {
   for await (const chunk of bytes) {
-    for (let at = 0; at < chunk.length; at += DATA_BYTES_PER_MESSAGE) yield { step: { $case: "data", value: chunk.subarray(at, at + DATA_BYTES_PER_MESSAGE) } };
+    for (let at = 0; at < chunk.length; at += DATA_BYTES_PER_MESSAGE)
+      yield { step: { $case: "data", value: chunk.subarray(at, at + DATA_BYTES_PER_MESSAGE) } };
   }
 }
 

@@ -1,0 +1,253 @@
+/** The coordinator and a task host over a memory bus and memory store: sessions from request to record, and what survives. */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type MemoryBlockStore, memoryBlockStore } from "@permafrost/blocks";
+import { type Bus, memoryBus } from "@permafrost/jobs";
+import { EMPTY_STATS, type Task } from "@permafrost/model";
+import { initRepository, saveSecret } from "@permafrost/repository";
+import { CodedError, systemClock, systemRandom, utf8 } from "@permafrost/std";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Coordinator } from "./coordinator.ts";
+import { Repositories } from "./repositories.ts";
+import { type TaskContext, TaskHost } from "./task-claim.ts";
+
+const secret = { kind: "passphrase", value: "correct horse" } as const;
+let keyring: string;
+let store: MemoryBlockStore;
+let bus: Bus;
+let stop: AbortController;
+let running: Promise<unknown>[];
+
+beforeEach(async () => {
+  keyring = await mkdtemp(join(tmpdir(), "keyring-"));
+  store = memoryBlockStore();
+  bus = memoryBus({ clock: systemClock });
+  stop = new AbortController();
+  running = [];
+  await initRepository(store, { name: "acme", secret });
+  await saveSecret(keyring, "acme", secret);
+});
+
+afterEach(async () => {
+  stop.abort(new CodedError("STOPPING", "test ends"));
+  await Promise.allSettled(running);
+  await bus.close();
+  await rm(keyring, { recursive: true });
+});
+
+async function startCoordinator(signal: AbortSignal = stop.signal, name = "c1"): Promise<Coordinator> {
+  const coordinator = await Coordinator.open({ name, bus, store, keyring, clock: systemClock, random: systemRandom });
+  running.push(coordinator.run(signal));
+  return coordinator;
+}
+
+async function startHost(
+  execute: (task: Task, context: TaskContext) => Promise<unknown>,
+  signal: AbortSignal = stop.signal,
+  worker = "w1",
+): Promise<TaskHost> {
+  const repositories = new Repositories(store, keyring);
+  const host = await TaskHost.open(bus, { worker, clock: systemClock, openRepository: (id) => repositories.open(id), execute });
+  running.push(host.loop(signal));
+  return host;
+}
+
+async function* bytesOf(text: string): AsyncIterable<Uint8Array> {
+  yield utf8(text);
+}
+
+/** A cloud of two volumes, `a` and `b`, without a cloud. */
+async function twoVolumes(task: Task, context: TaskContext): Promise<unknown> {
+  switch (task.kind) {
+    case "discover": {
+      const { root } = await context.writer.writeDocument({ version: 1 });
+      const resources = ["a", "b"].map((id) => ({
+        type: "cinder.volume",
+        id,
+        name: id,
+        document: root,
+        logicalBytes: 5,
+        freezes: true,
+        captures: true,
+        warnings: [],
+      }));
+      return { projectId: "p", projectName: "acme", resources, stats: EMPTY_STATS, warnings: [], unlisted: [] };
+    }
+    case "freeze":
+      return {
+        frozen: task.resources.map((r) => ({
+          type: r.type,
+          id: r.id,
+          detail: {},
+          requestedAt: "t",
+          acknowledgedAt: "t",
+          createdAt: "t",
+        })),
+      };
+    case "capture": {
+      const written = await context.writer.writeStream(bytesOf(`data of ${task.resource.id}`), { chunking: "fixed" });
+      return { ...task.resource, state: "succeeded", streams: { data: written.root }, stats: written.stats, warnings: [] };
+    }
+    case "sweep":
+      return { removed: 0, left: [] };
+    default:
+      throw new CodedError("ASSERTION", `unexpected ${task.kind}`);
+  }
+}
+
+const tenant = { kind: "backup", input: "tenant", target: { cloud: "lab" }, selection: { include: [], exclude: [] } } as const;
+
+async function ended(coordinator: Coordinator, id: string) {
+  return await vi.waitFor(
+    async () => {
+      const record = await coordinator.find(id);
+      expect(record.state).not.toBe("running");
+      return record;
+    },
+    { timeout: 20_000, interval: 50 },
+  );
+}
+
+describe("a tenant backup", () => {
+  it("becomes a restore point with its resources, and the next names it as parent", async () => {
+    const coordinator = await startCoordinator();
+    await startHost(twoVolumes);
+    const first = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    expect(first).toMatchObject({
+      state: "succeeded",
+      phase: "ended",
+      counts: { resources: 2, succeeded: 2 },
+      source: { projectId: "p", cloud: "lab" },
+    });
+    const view = await coordinator.view(first.id);
+    expect(view.resources().map((r) => [r.id, r.state, r.stats.logicalBytes])).toEqual([
+      ["a", "succeeded", 9],
+      ["b", "succeeded", 9],
+    ]);
+    const second = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    expect(second.parentId).toBe(first.id);
+  });
+
+  it("is partial and names the reason when one resource fails for good", async () => {
+    const coordinator = await startCoordinator();
+    await startHost(async (task, context) => {
+      if (task.kind === "capture" && task.resource.id === "b") throw new CodedError("CLOUD_HTTP", "Cinder says no");
+      return await twoVolumes(task, context);
+    });
+    const record = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    expect(record.state).toBe("partial");
+    const b = (await coordinator.view(record.id)).resource("cinder.volume/b");
+    expect(b).toMatchObject({ state: "failed", failure: { code: "CLOUD_HTTP", message: "Cinder says no" } });
+  });
+
+  it("tries a task again when its error says later", async () => {
+    const coordinator = await startCoordinator();
+    let failures = 2;
+    await startHost(async (task, context) => {
+      if (task.kind === "capture" && task.resource.id === "a" && failures-- > 0)
+        throw new CodedError("CLOUD_UNREACHABLE", "not now", { retry: "later" });
+      return await twoVolumes(task, context);
+    });
+    expect(await ended(coordinator, (await coordinator.start("acme", tenant)).id)).toMatchObject({ state: "succeeded" });
+  });
+
+  it("fails as a whole when nothing can be discovered, and says why", async () => {
+    const coordinator = await startCoordinator();
+    await startHost(async (task, context) => {
+      if (task.kind === "discover") throw new CodedError("AUTH_FAILED", "wrong password", { hint: "check clouds.yaml" });
+      return await twoVolumes(task, context);
+    });
+    const record = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    expect(record).toMatchObject({ state: "failed", failure: { code: "AUTH_FAILED", hint: "check clouds.yaml" } });
+  });
+
+  it("is finished by the next coordinator without repeating finished tasks", async () => {
+    const firstStop = new AbortController();
+    const dying = await startCoordinator(firstStop.signal);
+    const captured: string[] = [];
+    let release: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await startHost(async (task, context) => {
+      if (task.kind === "capture") {
+        if (task.resource.id === "b") await gate;
+        captured.push(task.resource.id);
+      }
+      return await twoVolumes(task, context);
+    });
+    const { id } = await dying.start("acme", tenant);
+    await vi.waitFor(() => expect(captured).toEqual(["a"]), { timeout: 10_000 });
+    firstStop.abort(new CodedError("STOPPING", "dies"));
+    await running[0];
+    expect((await dying.find(id)).state).toBe("running");
+    const next = await startCoordinator(stop.signal, "c2");
+    release();
+    expect(await ended(next, id)).toMatchObject({ state: "succeeded" });
+    expect(captured.sort()).toEqual(["a", "b"]);
+  });
+
+  it("ends as cancelled after its sweep", async () => {
+    const coordinator = await startCoordinator();
+    const seen: string[] = [];
+    await startHost(async (task, context) => {
+      seen.push(task.kind);
+      if (task.kind === "capture") await systemClock.sleep(60_000, context.signal);
+      return await twoVolumes(task, context);
+    });
+    const { id } = await coordinator.start("acme", tenant);
+    await vi.waitFor(() => expect(seen).toContain("capture"), { timeout: 10_000 });
+    await coordinator.cancel(id);
+    expect(await ended(coordinator, id)).toMatchObject({ state: "cancelled", failure: { code: "CANCELLED" } });
+    expect(seen.at(-1)).toBe("sweep");
+  });
+});
+
+describe("wiping the bus", () => {
+  it("keeps every restore point and ends what ran as lost", async () => {
+    const coordinator = await startCoordinator();
+    await startHost(twoVolumes);
+    const done = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    stop.abort(new CodedError("STOPPING", "all roles stop"));
+    await Promise.allSettled(running);
+    const silent = await Coordinator.open({ name: "c1", bus, store, keyring, clock: systemClock, random: systemRandom });
+    const lost = await silent.start("acme", tenant);
+    bus = memoryBus({ clock: systemClock });
+    stop = new AbortController();
+    const next = await startCoordinator();
+    await startHost(twoVolumes);
+    expect(await ended(next, lost.id)).toMatchObject({ state: "failed", failure: { code: "SESSION_LOST" } });
+    expect(await next.find("latest")).toMatchObject({ id: done.id, state: "succeeded" });
+  });
+});
+
+describe("requests", () => {
+  it("name what is not there", async () => {
+    const coordinator = await startCoordinator();
+    await expect(coordinator.start("nobody", tenant)).rejects.toMatchObject({ code: "NO_REPOSITORY" });
+    await expect(coordinator.find("2020")).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
+    await expect(coordinator.find("latest")).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
+    await expect(coordinator.workers.locate()).rejects.toMatchObject({ code: "NO_WORKER" });
+  });
+  it("are refused with the wrong key", async () => {
+    await saveSecret(keyring, "acme", { kind: "passphrase", value: "wrong" });
+    const coordinator = await startCoordinator();
+    await expect(coordinator.start("acme", tenant)).rejects.toMatchObject({ code: "WRONG_KEY" });
+  });
+  it("do not forget a session that runs", async () => {
+    const coordinator = await startCoordinator();
+    const { id } = await coordinator.start("acme", tenant);
+    await expect(coordinator.forget([id], false)).rejects.toMatchObject({ code: "SESSION_RUNNING" });
+  });
+  it("forget a restore point, or only say so", async () => {
+    const coordinator = await startCoordinator();
+    await startHost(twoVolumes);
+    const { id } = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    expect(await coordinator.forget([id], true)).toHaveLength(1);
+    expect(await coordinator.list("acme")).toHaveLength(1);
+    await coordinator.forget([id], false);
+    expect(await coordinator.list("acme")).toHaveLength(0);
+  });
+});

@@ -1,0 +1,341 @@
+/**
+ * cinder.volume: a volume's bytes and metadata.
+ *
+ * Freeze requests the snapshots of all volumes at once; capture turns a snapshot into a temporary volume, that into a
+ * temporary image, and streams it, so the volume itself is never held. Restore goes the way back through a temporary image. A
+ * volume snapshot is taken behind the guest's back: crash-consistent, and said to be so.
+ */
+
+import { type DiscoveredResource, EMPTY_STATS, type FrozenResource } from "@permafrost/model";
+import type { Volume } from "@permafrost/openstack";
+import { CodedError, isoTime } from "@permafrost/std";
+import { fieldDifferences, firstDifference } from "./compare.ts";
+import { toFailureOf } from "./failure.ts";
+import { counted } from "./glance-image.ts";
+import { TEMPORARY_PREFIX } from "./ledger.ts";
+import { decideByName } from "./name-conflict.ts";
+import type {
+  Captured,
+  CaptureInput,
+  Context,
+  Found,
+  PlanInput,
+  Planned,
+  ResourceType,
+  Restored,
+  RestoreInput,
+  Verified,
+  VerifyInput,
+} from "./resource-type.ts";
+import { TEMPORARY_IMAGE, TEMPORARY_SNAPSHOT, TEMPORARY_VOLUME } from "./temporaries.ts";
+import { readVolume } from "./volume-transport.ts";
+
+/** Document version 1. */
+export type VolumeDocument = {
+  readonly version: 1;
+  readonly name: string;
+  readonly description: string;
+  readonly status: string;
+  readonly sizeGiB: number;
+  readonly volumeType: string;
+  readonly availabilityZone: string;
+  readonly bootable: boolean;
+  readonly encrypted: boolean;
+  readonly multiattach: boolean;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly imageMetadata: Readonly<Record<string, string>>;
+};
+
+const RESTORE_KEY = "permafrost_restore";
+/** Written by Cinder itself. */
+const SERVICE_METADATA = /^(readonly|attached_mode|permafrost_.*)$/;
+const GIB = 2 ** 30;
+
+export const cinderVolume: ResourceType<VolumeDocument> = {
+  type: "cinder.volume",
+
+  async *discover({ cloud }: Context): AsyncIterable<Found> {
+    for await (const volume of cloud.volume.listVolumes({})) {
+      if (volume.name.startsWith(TEMPORARY_PREFIX)) continue;
+      const ready = volume.status === "available" || volume.status === "in-use";
+      const warnings = ready ? [] : [`The volume is ${volume.status}: only its metadata is backed up`];
+      if (volume.encrypted)
+        warnings.push("The volume is encrypted: its bytes are backed up as they are, without the key that Barbican holds");
+      yield {
+        id: volume.id,
+        name: volume.name,
+        document: describe(volume),
+        logicalBytes: ready ? volume.sizeGiB * GIB : 0,
+        captures: ready,
+        freezes: ready,
+        warnings,
+      };
+    }
+  },
+
+  async freeze(context: Context, resources: readonly DiscoveredResource[]): Promise<FrozenResource[]> {
+    // All requests go out together: the window between the first and the last is what the session reports.
+    return await Promise.all(resources.map((r) => freezeOne(context, r)));
+  },
+
+  async capture(context: Context, { resource, document, frozen, parent }: CaptureInput<VolumeDocument>): Promise<Captured> {
+    const { cloud, ledger, signal } = context;
+    const snapshotId = frozen?.detail.snapshotId;
+    if (snapshotId === undefined) throw new CodedError("ASSERTION", `Volume ${resource.id} was not frozen`);
+    const volumeId = await ledger.obtain(TEMPORARY_VOLUME, resource.id, async (name) => {
+      return (await cloud.volume.createVolume({ name, snapshotId, sizeGiB: document.sizeGiB })).id;
+    });
+    await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
+    const before = parent?.streams.data;
+    const written = await context.writer.writeStream(readVolume(context, volumeId, resource.id, document.sizeGiB), {
+      chunking: "fixed",
+      signal,
+      onProgress: context.progress,
+      ...(before === undefined ? {} : { parent: before }),
+    });
+    await context.writer.finish();
+    await ledger.release(TEMPORARY_VOLUME, resource.id, volumeId);
+    // The snapshot stays until the sweep: should this worker die before its result is noted, the next begins again from it.
+    return { streams: { data: written.root }, stats: written.stats, consistency: "crash", sourceHash: "none" };
+  },
+
+  async plan({ cloud }: Context, { resource, document, options }: PlanInput<VolumeDocument>): Promise<Planned> {
+    const name = (options.namePrefix ?? "") + document.name;
+    const type = mapped(options.maps.volumeType, document.volumeType);
+    const zone = mapped(options.maps.availabilityZone, document.availabilityZone);
+    const types = await cloud.volume.listTypes();
+    if (type !== "" && !types.some((t) => t.name === type)) {
+      return {
+        action: "conflict",
+        reason: `the target has no volume type ${type} (it has ${types.map((t) => t.name).join(", ")}): map it with --map volume-type:${document.volumeType}=NEW`,
+        dependsOn: [],
+      };
+    }
+    const zones = await cloud.volume.listAvailabilityZones();
+    if (zone !== "" && !zones.some((z) => z.name === zone && z.available)) {
+      return {
+        action: "conflict",
+        reason: `the target has no availability zone ${zone} (it has ${zones.map((z) => z.name).join(", ")}): map it with --map zone:${document.availabilityZone}=NEW`,
+        dependsOn: [],
+      };
+    }
+    const existing: string[] = [];
+    if (name !== "") for await (const volume of cloud.volume.listVolumes({ name })) existing.push(volume.id);
+    const warnings = resource.streams.data === undefined ? ["The backup has no data of this volume: it is created empty"] : [];
+    return { ...decideByName("volume", name, existing, options.onConflict), dependsOn: [], warnings };
+  },
+
+  async restore(context: Context, { resource, document, options }: RestoreInput<VolumeDocument>): Promise<Restored> {
+    if (resource.action === "reuse" && resource.targetId !== undefined)
+      return { targetId: resource.targetId, stats: EMPTY_STATS };
+    const { cloud, ledger, signal, sessionId } = context;
+    const tag = `${sessionId}/${resource.id}`;
+    const data = resource.streams.data;
+    const wait = { signal, sizeGiB: document.sizeGiB };
+    const noted = await context.journal.find("cinder.volume", resource.id);
+    let found: Volume | undefined = noted === undefined ? undefined : await cloud.volume.getVolume(noted);
+    for await (const volume of cloud.volume.listVolumes({ metadata: { [RESTORE_KEY]: tag } })) {
+      if (!volume.status.startsWith("error")) found = volume;
+      else await cloud.volume.deleteVolume(volume.id);
+    }
+    const imageId =
+      noted !== undefined || found?.status === "available" || data === undefined
+        ? undefined
+        : await uploadTemporary(context, resource.id, data, document);
+    if (found === undefined) {
+      const zone = mapped(options.maps.availabilityZone, document.availabilityZone);
+      const type = mapped(options.maps.volumeType, document.volumeType);
+      found = await cloud.volume.createVolume({
+        name: (options.namePrefix ?? "") + document.name,
+        description: document.description,
+        sizeGiB: document.sizeGiB,
+        ...(type === "" ? {} : { volumeType: type }),
+        ...(zone === "" ? {} : { availabilityZone: zone }),
+        ...(imageId === undefined ? {} : { imageId }),
+        metadata: { ...userMetadata(document), [RESTORE_KEY]: tag },
+      });
+    }
+    const volume = await cloud.volume.waitForVolume(found.id, ["available"], wait);
+    if (imageId !== undefined) await ledger.release(TEMPORARY_IMAGE, resource.id, imageId);
+    await context.journal.note("cinder.volume", resource.id, volume.id);
+    await finish(context, volume, document);
+    return { targetId: volume.id, stats: { ...EMPTY_STATS, logicalBytes: data?.sizeBytes ?? 0 } };
+  },
+
+  async verify(
+    context: Context,
+    { resource, document, options, targetId, level }: VerifyInput<VolumeDocument>,
+  ): Promise<Verified> {
+    const { cloud, ledger, signal } = context;
+    const volume = await cloud.volume.getVolume(targetId);
+    const expected = comparable({
+      ...document,
+      name: (options.namePrefix ?? "") + document.name,
+      volumeType: mapped(options.maps.volumeType, document.volumeType),
+      availabilityZone: mapped(options.maps.availabilityZone, document.availabilityZone),
+    });
+    const mismatches = fieldDifferences(expected, comparable(describe(volume)));
+    const data = resource.streams.data;
+    // Cinder keeps no hash of a volume: only reading it back proves its bytes.
+    if (level !== "data" || data === undefined) return { level: level === "data" ? "data" : "metadata", mismatches };
+    // Through a snapshot, so that a volume that is already in use again can be read, too.
+    const subject = `verify ${targetId}`;
+    const snapshotId = await ledger.obtain(
+      TEMPORARY_SNAPSHOT,
+      subject,
+      async (name) => (await cloud.volume.createSnapshot({ volumeId: targetId, name, force: true })).id,
+    );
+    await cloud.volume.waitForSnapshot(snapshotId, ["available"], { signal, sizeGiB: document.sizeGiB });
+    const copyId = await ledger.obtain(
+      TEMPORARY_VOLUME,
+      subject,
+      async (name) => (await cloud.volume.createVolume({ name, snapshotId, sizeGiB: document.sizeGiB })).id,
+    );
+    await cloud.volume.waitForVolume(copyId, ["available"], { signal, sizeGiB: document.sizeGiB });
+    const differs = await firstDifference(
+      context.reader.readStream(data, { signal }),
+      readVolume(context, copyId, subject, document.sizeGiB),
+      context.progress,
+    );
+    if (differs !== undefined) mismatches.push(`data: first difference at byte ${differs}`);
+    await ledger.release(TEMPORARY_VOLUME, subject, copyId);
+    await ledger.release(TEMPORARY_SNAPSHOT, subject, snapshotId);
+    return { level: "data", mismatches };
+  },
+};
+
+async function freezeOne(context: Context, resource: DiscoveredResource): Promise<FrozenResource> {
+  const { cloud, ledger, clock, signal } = context;
+  const key = { type: resource.type, id: resource.id };
+  let [requestedAt, acknowledgedAt] = ["", ""];
+  try {
+    const snapshotId = await ledger.obtain(TEMPORARY_SNAPSHOT, resource.id, async (name) => {
+      requestedAt = isoTime(clock.now());
+      const made = await cloud.volume.createSnapshot({ volumeId: resource.id, name, force: true });
+      acknowledgedAt = isoTime(clock.now());
+      return made.id;
+    });
+    const snapshot = await cloud.volume.waitForSnapshot(snapshotId, ["available"], {
+      signal,
+      sizeGiB: Math.ceil(resource.logicalBytes / GIB),
+    });
+    // Adopted from an attempt that died: what it noted of its times died with it, the cloud's own remain.
+    const createdAt = snapshot.createdAt;
+    return {
+      ...key,
+      detail: { snapshotId },
+      requestedAt: requestedAt || createdAt,
+      acknowledgedAt: acknowledgedAt || createdAt,
+      createdAt,
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    return {
+      ...key,
+      detail: {},
+      requestedAt,
+      acknowledgedAt,
+      createdAt: "",
+      failure: toFailureOf(error, { volume: resource.id }),
+    };
+  }
+}
+
+/** A temporary image with the volume's bytes and the properties a volume made of it takes over. Verified by Glance's own hash. */
+async function uploadTemporary(
+  context: Context,
+  subject: string,
+  data: NonNullable<Captured["streams"][string]>,
+  document: VolumeDocument,
+): Promise<string> {
+  const { cloud, ledger, reader, signal } = context;
+  const create = async (name: string) =>
+    (
+      await cloud.image.create({
+        name,
+        visibility: "private",
+        protected: false,
+        diskFormat: "raw",
+        containerFormat: "bare",
+        minDiskGiB: 0,
+        minRamMiB: 0,
+        tags: [],
+        properties: hardware(document),
+      })
+    ).id;
+  let imageId = await ledger.obtain(TEMPORARY_IMAGE, subject, create);
+  let image = await cloud.image.get(imageId);
+  if (image.status !== "active" && image.status !== "queued") {
+    // Half filled by an attempt that died: Glance takes data only once.
+    await ledger.release(TEMPORARY_IMAGE, subject, imageId);
+    imageId = await ledger.obtain(TEMPORARY_IMAGE, subject, create);
+    image = await cloud.image.get(imageId);
+  }
+  if (image.status === "queued") {
+    await cloud.image.upload(imageId, counted(reader.readStream(data, { signal }), context.progress), {
+      sizeBytes: data.sizeBytes,
+      signal,
+      verifyHash: true,
+    });
+    await cloud.image.waitFor(imageId, ["active"], { signal, sizeBytes: data.sizeBytes });
+  }
+  return imageId;
+}
+
+/** Image metadata exactly as it was, bootable flag, and our own mark removed last. */
+async function finish({ cloud }: Context, volume: Volume, document: VolumeDocument): Promise<void> {
+  const surplus = Object.keys(volume.imageMetadata).filter((k) => !(k in document.imageMetadata));
+  for (const key of surplus) await cloud.volume.deleteImageMetadata(volume.id, key);
+  if (Object.keys(document.imageMetadata).length > 0) await cloud.volume.setImageMetadata(volume.id, document.imageMetadata);
+  if (volume.bootable !== document.bootable) await cloud.volume.setBootable(volume.id, document.bootable);
+  if (RESTORE_KEY in volume.metadata) await cloud.volume.deleteMetadata(volume.id, RESTORE_KEY);
+}
+
+function describe(v: Volume): VolumeDocument {
+  return {
+    version: 1,
+    name: v.name,
+    description: v.description,
+    status: v.status,
+    sizeGiB: v.sizeGiB,
+    volumeType: v.volumeType,
+    availabilityZone: v.availabilityZone,
+    bootable: v.bootable,
+    encrypted: v.encrypted,
+    multiattach: v.multiattach,
+    metadata: v.metadata,
+    imageMetadata: v.imageMetadata,
+  };
+}
+
+function comparable(d: VolumeDocument): Record<string, unknown> {
+  const { name, description, sizeGiB, volumeType, availabilityZone, bootable, multiattach, imageMetadata } = d;
+  return {
+    name,
+    description,
+    sizeGiB,
+    volumeType,
+    availabilityZone,
+    bootable,
+    multiattach,
+    imageMetadata,
+    metadata: userMetadata(d),
+  };
+}
+
+function userMetadata(d: VolumeDocument): Record<string, string> {
+  return Object.fromEntries(Object.entries(d.metadata).filter(([k]) => !SERVICE_METADATA.test(k)));
+}
+
+/** The properties a guest needs to start from the volume; the image's own identity is not among them. */
+function hardware(d: VolumeDocument): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(d.imageMetadata).filter(
+      ([k]) => /^(hw_|os_|img_)/.test(k) && !k.startsWith("os_hash_") && !k.startsWith("os_glance_"),
+    ),
+  );
+}
+
+function mapped(map: Readonly<Record<string, string>> | undefined, name: string): string {
+  return map?.[name] ?? map?.["*"] ?? name;
+}

@@ -1,0 +1,34 @@
+/**
+ * What a restore made: source → target, durable before our mark is taken off the target. A task that is run again after its
+ * object lost its mark finds it here and does not make another.
+ */
+
+import type { Records } from "@permafrost/repository";
+import { fromUtf8, utf8 } from "@permafrost/std";
+
+export class RestoreJournal {
+  readonly #records: Records;
+  readonly #sessionId: string;
+
+  constructor(records: Records, sessionId: string) {
+    this.#records = records;
+    this.#sessionId = sessionId;
+  }
+
+  /** The target id of a resource that an earlier attempt restored. */
+  async find(type: string, sourceId: string): Promise<string | undefined> {
+    const known = await this.#records.get(this.#keyOf(type, sourceId));
+    return known === undefined ? undefined : (JSON.parse(fromUtf8(known.value)) as { targetId: string }).targetId;
+  }
+
+  async note(type: string, sourceId: string, targetId: string): Promise<void> {
+    const key = this.#keyOf(type, sourceId);
+    const known = await this.#records.get(key);
+    if (known !== undefined && (JSON.parse(fromUtf8(known.value)) as { targetId: string }).targetId === targetId) return;
+    await this.#records.put(key, (known?.version ?? 0n) + 1n, utf8(JSON.stringify({ type, sourceId, targetId })));
+  }
+
+  #keyOf(type: string, sourceId: string): string {
+    return `restored/${this.#sessionId}/${type}/${Buffer.from(sourceId, "utf8").toString("hex").slice(0, 256)}`;
+  }
+}

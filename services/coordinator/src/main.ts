@@ -1,0 +1,76 @@
+/** The coordinator as a process: bus, stores, the coordinator's logic, the control API. Stops in reverse; running sessions wait for the next leader. */
+
+import { parseArgs } from "node:util";
+import { Coordinator } from "@permafrost/control";
+import { connectBus } from "@permafrost/jobs";
+import { clusterStore, control, serve, startServer } from "@permafrost/rpc";
+import { checkListen, createLogger, type Lifecycle, loadConfig, readEnvironment, runService } from "@permafrost/runtime";
+import { CodedError, randomId, systemClock, systemRandom } from "@permafrost/std";
+import { type CoordinatorConfig, coordinatorConfig } from "./config.ts";
+import { repositoryService } from "./repository-service.ts";
+import { sessionService } from "./session-service.ts";
+
+/** Starts the coordinator; returns where it listens. Parts are stopped by `lifecycle`. */
+export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lifecycle): Promise<{ readonly address: string }> {
+  checkListen(config);
+  const [clock, random] = [systemClock, systemRandom];
+  const name = config.name ?? `coordinator-${randomId(random).slice(0, 8)}`;
+  const logger = createLogger({ name, level: config.log.level });
+  const bus = await connectBus({ ...config.nats, name });
+  await lifecycle.onStop("bus", () => bus.close());
+  const store = await clusterStore({
+    nodes: config.nodes,
+    replication: config.replication,
+    tokenFile: config.tokenFile,
+    ...(config.tls === undefined ? {} : { tls: config.tls }),
+    clock,
+  });
+  await lifecycle.onStop("store", () => store.close());
+  const coordinator = await Coordinator.open({
+    name,
+    bus,
+    store,
+    keyring: config.keyring,
+    clock,
+    random,
+    onEvent: ({ message, ...facts }) => logger.info(facts, message),
+  });
+  const stop = new AbortController();
+  const leading = coordinator.run(stop.signal);
+  await lifecycle.onStop("sessions", () => {
+    stop.abort(new CodedError("STOPPING", "The coordinator stops"));
+    return leading;
+  });
+  const server = await startServer({
+    listen: config.listen,
+    tokenFile: config.tokenFile,
+    ...(config.tls === undefined ? {} : { tls: config.tls }),
+    services: [
+      serve(control.SessionServiceDefinition, sessionService(coordinator, clock)),
+      serve(
+        control.RepositoryServiceDefinition,
+        repositoryService({ coordinator, store, keyring: config.keyring, clock, random }),
+      ),
+    ],
+    logger,
+    drainMs: 1_000,
+  });
+  await lifecycle.onStop("control API", () => server.stop());
+  logger.info({ address: server.address }, "Listening");
+  return { address: server.address };
+}
+
+/** `coordinator --config FILE`. */
+export async function main(argv: readonly string[]): Promise<void> {
+  await runService(
+    async (lifecycle) => {
+      const { values } = parseArgs({ args: [...argv], options: { config: { type: "string" } } });
+      if (values.config === undefined) throw new CodedError("USAGE", "The coordinator needs --config FILE");
+      await startCoordinator(
+        loadConfig(coordinatorConfig, values.config, { env: readEnvironment(), envPrefix: "PERMAFROST_COORDINATOR_" }),
+        lifecycle,
+      );
+    },
+    { name: "coordinator" },
+  );
+}

@@ -1,0 +1,2 @@
+export { type WorkerConfig, workerConfig } from "./config.ts";
+export { main, startWorker } from "./main.ts";
