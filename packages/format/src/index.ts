@@ -14,6 +14,58 @@ export {
   PAGE_LEVEL_MAX,
 } from "./manifest-page.ts";
 export {
+  decodePackFooter,
+  encodePackFooter,
+  FOOTER_ENTRY_BYTES,
+  FOOTER_TAIL_BYTES,
+  type FooterEntry,
+  footerBytes,
+  footerLength,
+} from "./pack-footer.ts";
+export {
+  decodePackHeader,
+  encodePackHeader,
+  PACK_HEADER_BYTES,
+  PACK_ID_BYTES,
+  PACK_VERSION,
+  type PackHeader,
+} from "./pack-header.ts";
+export {
+  decodeIndexBlock,
+  decodeIndexMark,
+  decodeIndexPack,
+  decodeIndexRecord,
+  decodeIndexRecordKey,
+  encodeIndexBlock,
+  encodeIndexMark,
+  encodeIndexPack,
+  encodeIndexRecord,
+  type IndexLocation,
+  type IndexPack,
+  type IndexRecord,
+  indexBlockKey,
+  indexMarkKey,
+  indexPackKey,
+  indexRange,
+  indexRecordKey,
+} from "./pack-index.ts";
+export {
+  decodeRecordHeader,
+  encodeRecordHeader,
+  RECORD_ALIGN_BYTES,
+  RECORD_BODY_BYTES_MAX,
+  RECORD_HEADER_BYTES,
+  RECORD_TYPE_BLOCK,
+  RECORD_TYPE_RECORD,
+  RECORD_TYPE_TOMBSTONE,
+  type RecordHeader,
+  type RecordType,
+  recordBodyMatches,
+  recordBytes,
+  recordPaddingBytes,
+  writeRecordHeader,
+} from "./pack-record.ts";
+export {
   decodeRepositoryHeader,
   encodeRepositoryHeader,
   REPOSITORY_FORMAT,
