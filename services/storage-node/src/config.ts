@@ -1,0 +1,28 @@
+/** The storage node's configuration file. */
+
+import { pathSetting, serviceSettings, z } from "@permafrost/runtime";
+
+const MIB = 1024 * 1024;
+
+export const storageNodeConfig = z.strictObject({
+  ...serviceSettings,
+  /** Packs, index and the node's identity; one process at a time. */
+  dataDirectory: pathSetting,
+  storage: z
+    .strictObject({
+      /** A pack is sealed when it reaches this size. */
+      packBytes: z
+        .int()
+        .min(8 * MIB)
+        .max(4096 * MIB)
+        .default(256 * MIB),
+      /** Free bytes of the disk that are left alone; below it the node answers STORE_FULL. */
+      reserveBytes: z
+        .int()
+        .min(0)
+        .default(512 * MIB),
+    })
+    .default({ packBytes: 256 * MIB, reserveBytes: 512 * MIB }),
+});
+
+export type StorageNodeConfig = z.output<typeof storageNodeConfig>;

@@ -1,0 +1,2 @@
+export { type StorageNodeConfig, storageNodeConfig } from "./config.ts";
+export { main, type StorageNodeOptions, startStorageNode } from "./main.ts";

@@ -1,0 +1,61 @@
+/** A storage node as a process: one directory of packs with its index, served as BlockService. It knows no key. */
+
+import { parseArgs } from "node:util";
+import { blockService, startServer } from "@permafrost/rpc";
+import { checkListen, createLogger, type Lifecycle, loadConfig, readEnvironment, runService } from "@permafrost/runtime";
+import { CodedError, systemClock } from "@permafrost/std";
+import { openStorage } from "@permafrost/storage";
+import { type StorageNodeConfig, storageNodeConfig } from "./config.ts";
+
+export interface StorageNodeOptions {
+  /** Makes the index anew from the packs before serving. */
+  readonly rebuildIndex?: boolean;
+}
+
+/** Starts a storage node; returns where it listens. Parts are stopped by `lifecycle`: first the server, then the store. */
+export async function startStorageNode(
+  config: StorageNodeConfig,
+  lifecycle: Lifecycle,
+  options: StorageNodeOptions = {},
+): Promise<{ readonly address: string }> {
+  checkListen(config);
+  const logger = createLogger({ name: config.name ?? "storage-node", level: config.log.level });
+  const store = await openStorage({
+    directory: config.dataDirectory,
+    ...config.storage,
+    rebuildIndex: options.rebuildIndex ?? false,
+    clock: systemClock,
+  });
+  await lifecycle.onStop("store", () => store.close());
+  const server = await startServer({
+    listen: config.listen,
+    tokenFile: config.tokenFile,
+    ...(config.tls === undefined ? {} : { tls: config.tls }),
+    services: [blockService(store)],
+    logger,
+    drainMs: 5_000,
+  });
+  await lifecycle.onStop("block API", () => server.stop());
+  const [status] = await store.status();
+  logger.info({ address: server.address, ...status }, "Listening");
+  return { address: server.address };
+}
+
+/** `storage-node --config FILE [--rebuild-index]`. */
+export async function main(argv: readonly string[]): Promise<void> {
+  await runService(
+    async (lifecycle) => {
+      const { values } = parseArgs({
+        args: [...argv],
+        options: { config: { type: "string" }, "rebuild-index": { type: "boolean" } },
+      });
+      if (values.config === undefined) throw new CodedError("USAGE", "A storage node needs --config FILE");
+      const config = loadConfig(storageNodeConfig, values.config, {
+        env: readEnvironment(),
+        envPrefix: "PERMAFROST_STORAGE_NODE_",
+      });
+      await startStorageNode(config, lifecycle, { rebuildIndex: values["rebuild-index"] ?? false });
+    },
+    { name: "storage-node" },
+  );
+}
