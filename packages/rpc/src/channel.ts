@@ -5,7 +5,7 @@
  * deadline. gRPC's own retries are off: they would buffer a megabyte per call, and who calls knows better what may be repeated.
  */
 
-import { CodedError } from "@permafrost/std";
+import { type Clock, CodedError, systemClock } from "@permafrost/std";
 import { type Client, type CompatServiceDefinition, createChannel, createClientFactory } from "nice-grpc";
 import { type CallOptions, ClientError, type ClientMiddleware, type ClientMiddlewareCall, Metadata } from "nice-grpc-common";
 import { HealthDefinition } from "nice-grpc-server-health";
@@ -29,6 +29,7 @@ export interface ConnectOptions {
   readonly token?: string;
   /** Deadline of unary calls; default 30,000. */
   readonly timeoutMs?: number;
+  readonly clock?: Clock;
 }
 
 /** `SERVING` of grpc.health.v1, whose enum the library does not export. */
@@ -51,7 +52,7 @@ export interface RpcChannel {
 
 /** Connects when the first call is made. Throws CONFIG_INVALID when a file cannot be read. */
 export function openChannel(options: ConnectOptions): RpcChannel {
-  const { address, token, timeoutMs = UNARY_TIMEOUT_MS } = options;
+  const { address, token, timeoutMs = UNARY_TIMEOUT_MS, clock = systemClock } = options;
   const security = channelCredentials(address, options.tls);
   const channel = createChannel(address, security.credentials, {
     ...security.options,
@@ -67,7 +68,7 @@ export function openChannel(options: ConnectOptions): RpcChannel {
     "grpc.initial_reconnect_backoff_ms": RECONNECT_MS,
     "grpc.max_reconnect_backoff_ms": RECONNECT_MS_MAX,
   });
-  const factory = createClientFactory().use(callMiddleware(address, token, timeoutMs));
+  const factory = createClientFactory().use(callMiddleware(address, token, timeoutMs, clock));
   const health = factory.create(HealthDefinition, channel);
   return {
     address,
@@ -77,14 +78,20 @@ export function openChannel(options: ConnectOptions): RpcChannel {
   };
 }
 
-function callMiddleware(address: string, token: string | undefined, unaryTimeoutMs: number): ClientMiddleware<DeadlineOptions> {
+function callMiddleware(
+  address: string,
+  token: string | undefined,
+  unaryTimeoutMs: number,
+  clock: Clock,
+): ClientMiddleware<DeadlineOptions> {
   return async function* callWithErrors<Request, Response>(
     call: ClientMiddlewareCall<Request, Response>,
     options: CallOptions & DeadlineOptions,
   ) {
     const isUnary = !call.requestStream && !call.responseStream;
     const timeoutMs = options.timeoutMs ?? (isUnary ? unaryTimeoutMs : undefined);
-    const deadline = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+    const done = new AbortController();
+    const deadline = timeoutMs === undefined ? undefined : deadlineAfter(timeoutMs, done.signal, clock);
     const signals = [options.signal, deadline].filter((signal) => signal !== undefined);
     let trailer: Uint8Array | undefined;
     try {
@@ -114,6 +121,18 @@ function callMiddleware(address: string, token: string | undefined, unaryTimeout
         });
       }
       throw CodedError.from(error);
+    } finally {
+      done.abort();
     }
   };
+}
+
+/** A signal that is aborted after `timeoutMs`, unless `done` comes first. */
+function deadlineAfter(timeoutMs: number, done: AbortSignal, clock: Clock): AbortSignal {
+  const deadline = new AbortController();
+  clock.sleep(timeoutMs, done).then(
+    () => deadline.abort(),
+    () => undefined, // answered in time
+  );
+  return deadline.signal;
 }

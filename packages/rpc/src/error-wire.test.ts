@@ -1,3 +1,5 @@
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { CodedError, type Retry } from "@permafrost/std";
 import { Status } from "nice-grpc-common";
 import { describe, expect, it } from "vitest";
@@ -12,6 +14,20 @@ describe("the error table", () => {
       expect(code).toMatch(/^[A-Z][A-Z_]+$/);
       expect(STATUSES).toContain(status);
     }
+  });
+
+  it("has only codes that are raised somewhere", () => {
+    const root = join(import.meta.dirname, "../../..");
+    const sources = ["packages", "services"].flatMap((folder) =>
+      globSync(`${folder}/*/src/**/*.ts`, { cwd: root })
+        .filter((path) => !path.includes(".test.") && !path.endsWith("error-table.ts"))
+        .map((path) => readFileSync(join(root, path), "utf8")),
+    );
+    for (const code of Object.keys(STATUS_BY_CODE))
+      expect(
+        sources.some((text) => text.includes(`"${code}"`)),
+        code,
+      ).toBe(true);
   });
 
   it("takes codes it does not know by whether they may be repeated", () => {

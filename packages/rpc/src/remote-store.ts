@@ -8,7 +8,7 @@
 
 import { type BlockStore, digestMatches, type Scope, type SealedBlock, type StoredRecord } from "@permafrost/blocks";
 import { IDS_PER_REQUEST_MAX, MESSAGE_BYTES } from "@permafrost/model";
-import { type Clock, CodedError, equalBytes, mapPool, retry, systemClock, toHex } from "@permafrost/std";
+import { CodedError, equalBytes, mapPool, retry, systemClock, toHex } from "@permafrost/std";
 import { inBatches } from "./batches.ts";
 import { type ConnectOptions, openChannel } from "./channel.ts";
 import { HotBlockServiceDefinition } from "./hot-messages.ts";
@@ -20,7 +20,6 @@ export interface RemoteStoreOptions extends ConnectOptions {
   readonly attemptsMax?: number;
   /** A stream without progress for so long has failed; default 120,000. */
   readonly stallTimeoutMs?: number;
-  readonly clock?: Clock;
 }
 
 /** Connects when first used. `close` ends streams and the connection; unacknowledged puts fail. */
