@@ -8,7 +8,7 @@
  */
 
 import { hkdfSync } from "node:crypto";
-import type { Cutter } from "./cutter.ts";
+import { type Cutter, grown } from "./cutter.ts";
 
 export interface ContentSizes {
   readonly minBytes: number;
@@ -41,7 +41,7 @@ export function contentCutter(gear: Int32Array, sizes: ContentSizes = CONTENT_SI
   // The high bits of the hash depend on the whole window, the low ones on the last bytes only.
   const maskBefore = -1 << (32 - bits - NORMALISATION_BITS);
   const maskAfter = -1 << (32 - bits + NORMALISATION_BITS);
-  const carry = Buffer.allocUnsafeSlow(maxBytes);
+  let carry = Buffer.alloc(0);
   let carried = 0;
   /** Bytes of the current block that the hash has seen (or skipped). */
   let seen = 0;
@@ -82,6 +82,7 @@ export function contentCutter(gear: Int32Array, sizes: ContentSizes = CONTENT_SI
       let at = 0;
       if (carried > 0) {
         const room = Math.min(maxBytes - carried, chunk.length);
+        carry = grown(carry, carried, carried + room, maxBytes);
         carry.set(chunk.subarray(0, room), carried);
         const length = scan(carry, 0, carried + room);
         if (length === 0) {
@@ -100,8 +101,9 @@ export function contentCutter(gear: Int32Array, sizes: ContentSizes = CONTENT_SI
         yield chunk.subarray(at, at + length);
         at += length;
       }
-      carry.set(chunk.subarray(at), 0);
       carried = chunk.length - at;
+      carry = grown(carry, 0, carried, maxBytes);
+      carry.set(chunk.subarray(at), 0);
     },
     end: () => (carried > 0 ? carry.subarray(0, carried) : undefined),
   };

@@ -12,3 +12,11 @@ export interface Cutter {
   /** The rest, if there is any; afterwards the cutter is used up. */
   end(): Uint8Array | undefined;
 }
+
+/** Room for `neededBytes` with the first `keptBytes` of `carry` in it: a small stream holds little, a large one `maxBytes` once. */
+export function grown(carry: Buffer, keptBytes: number, neededBytes: number, maxBytes: number): Buffer {
+  if (neededBytes <= carry.length) return carry;
+  const larger = Buffer.allocUnsafeSlow(Math.min(maxBytes, 2 * neededBytes));
+  carry.copy(larger, 0, 0, keptBytes);
+  return larger;
+}

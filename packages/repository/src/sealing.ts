@@ -19,7 +19,7 @@ import {
   WriterKeyring,
 } from "@permafrost/crypto";
 import { readSealedBody, SEALED_HEADER_BYTES, sealedBodyBytes, writeSealedHeader } from "@permafrost/format";
-import { BLOCK_ID_BYTES, type BlockId, type RepositoryId } from "@permafrost/model";
+import { BLOCK_ID_BYTES, type BlockId, MESSAGE_BYTES, type RepositoryId } from "@permafrost/model";
 import { CodedError, equalBytes, fromHex, type Random, toHex } from "@permafrost/std";
 
 const REPOSITORY_ID_BYTES = 16;
@@ -31,6 +31,7 @@ export class Sealing {
   readonly #blockReaders: WriterKeyring;
   readonly #recordWriter: WriterKey;
   readonly #recordReaders: WriterKeyring;
+  readonly #bodies = slabAllocator();
   /** Reused for every block: header ‖ repository id ‖ block id. */
   readonly #blockAssociated = Buffer.alloc(SEALED_HEADER_BYTES + REPOSITORY_ID_BYTES + BLOCK_ID_BYTES);
 
@@ -50,7 +51,7 @@ export class Sealing {
 
   /** Compresses (when it pays), encrypts, and digests what is to be sent. `id` must be the id of `plaintext`. */
   sealBlock(id: BlockId, plaintext: Uint8Array): SealedBlock {
-    const body = seal(this.#blockWriter, plaintext, (header) => this.#associatedWithBlock(header, id));
+    const body = seal(this.#blockWriter, plaintext, (header) => this.#associatedWithBlock(header, id), this.#bodies);
     return { id, body, digest: blake3(body) };
   }
 
@@ -62,7 +63,7 @@ export class Sealing {
   }
 
   sealRecord(key: string, version: bigint, value: Uint8Array): Uint8Array {
-    return seal(this.#recordWriter, value, (header) => this.#associatedWithRecord(header, key, version));
+    return seal(this.#recordWriter, value, (header) => this.#associatedWithRecord(header, key, version), Buffer.allocUnsafeSlow);
   }
 
   /** The value of a record; SEAL_BROKEN if it is not what was put under this key and version. */
@@ -83,12 +84,27 @@ export class Sealing {
   }
 }
 
+/** Bodies that are sent together lie together: one allocation per message, and so much less for the garbage collector. */
+function slabAllocator(): (bytes: number) => Buffer {
+  let slab = Buffer.alloc(0);
+  let used = 0;
+  return (bytes) => {
+    if (bytes > MESSAGE_BYTES / 4) return Buffer.allocUnsafeSlow(bytes);
+    if (used + bytes > slab.length) {
+      slab = Buffer.allocUnsafeSlow(MESSAGE_BYTES);
+      used = 0;
+    }
+    used += bytes;
+    return slab.subarray(used - bytes, used);
+  };
+}
+
 type Associate = (header: Uint8Array) => Uint8Array;
 
-function seal(writer: WriterKey, plaintext: Uint8Array, associate: Associate): Buffer {
+function seal(writer: WriterKey, plaintext: Uint8Array, associate: Associate, allocate: (bytes: number) => Buffer): Buffer {
   const frame = compress(plaintext);
   const content = frame ?? plaintext;
-  const body = Buffer.allocUnsafeSlow(sealedBodyBytes(content.length));
+  const body = allocate(sealedBodyBytes(content.length));
   const counter = writer.next();
   writeSealedHeader(body, {
     codec: frame ? "zstd" : "raw",
