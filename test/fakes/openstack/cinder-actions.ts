@@ -45,6 +45,12 @@ export class VolumeActions {
         return { status: 200, headers: { "content-type": "text/html; charset=UTF-8", "content-length": "0" } };
       }
       case "os-set_bootable":
+        if (!isBoolean(wanted.bootable))
+          invalid(
+            "bootable",
+            wanted.bootable,
+            `'${wanted.bootable}' is not one of [True, 'True', 'TRUE', 'true', '1', 'ON', 'On', 'on', 'YES', 'Yes', 'yes', 'y', 't', False, 'False', 'FALSE', 'false', '0', 'OFF', 'Off', 'off', 'NO', 'No', 'no', 'n', 'f']`,
+          );
         volume.bootable = truthy(wanted.bootable);
         this.#state.volumes.touch(volume);
         return { status: 200, headers: EMPTY_JSON };
@@ -98,8 +104,6 @@ export class VolumeActions {
       visibility,
       protected: isProtected,
       properties: customProperties(volume.imageMetadata),
-      minDisk: Number(volume.imageMetadata?.min_disk ?? 0),
-      minRam: Number(volume.imageMetadata?.min_ram ?? 0),
     });
     call.created("image", image.id);
     volumes.setStatus(volume, "uploading");
@@ -175,4 +179,8 @@ export class VolumeActions {
 
 function truthy(value: unknown): boolean {
   return value === true || /^(true|1|yes|on|t|y)$/i.test(String(value ?? ""));
+}
+
+function isBoolean(value: unknown): boolean {
+  return typeof value === "boolean" || /^(true|1|yes|on|t|y|false|0|no|off|n|f)$/i.test(String(value ?? ""));
 }

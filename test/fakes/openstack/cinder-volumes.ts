@@ -15,7 +15,17 @@ import { type Snapshot, type Volume, type Volumes, volumeLinks, volumeView } fro
 const DELETABLE = ["available", "error", "error_restoring", "error_extending", "error_managing"];
 const NOT_DELETABLE =
   "Invalid volume: Volume status must be available or error or error_restoring or error_extending or error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.";
-const GLANCE_CORE = ["image_id", "image_name", "checksum", "container_format", "disk_format", "min_disk", "min_ram", "size"];
+const GLANCE_CORE = [
+  "signature_verified",
+  "image_id",
+  "image_name",
+  "checksum",
+  "container_format",
+  "disk_format",
+  "min_disk",
+  "min_ram",
+  "size",
+];
 
 export interface CinderState {
   readonly volumes: Volumes;
@@ -307,8 +317,8 @@ export function checkMetadata(value: unknown): Record<string, string> {
   for (const [key, text] of Object.entries((value ?? {}) as Record<string, unknown>)) {
     if (typeof text !== "string") invalid(key, text, `${text} is not of type 'string'`);
     if (text.length > 255) invalid(key, text, `'${text}' is too long`);
-    if (key.length === 0 || key.length > 255 || !/^[\x20-\x7e]+$/.test(key))
-      invalid("metadata", value, `'${key}' does not match any of the regexes: '^[a-zA-Z0-9-_:. ]{1,255}$'`);
+    if (key.length === 0 || key.length > 255 || !/^[a-zA-Z0-9\-_:. /]+$/.test(key))
+      invalid("metadata", value, `'${key}' does not match any of the regexes: '^[a-zA-Z0-9-_:. /]{1,255}$'`);
     checked[key] = text;
   }
   return checked;

@@ -69,7 +69,13 @@ export class Swift implements ServiceHandler {
       mergeHeaders(account.headers, call, "account", []);
       return EMPTY_204;
     }
-    if (call.method !== "GET" && call.method !== "HEAD") return swiftPage(403);
+    if (call.method === "DELETE") return swiftPage(403);
+    if (call.method === "PUT") {
+      mergeHeaders(account.headers, call, "account", []);
+      return swiftPage(202);
+    }
+    if (call.method !== "GET" && call.method !== "HEAD")
+      return swiftPage(405, { allow: "OPTIONS, HEAD, DELETE, PUT, POST, GET" });
     const headers = this.#accountHeaders(account);
     if (call.method === "HEAD")
       return { status: 204, headers: { ...headers, "content-type": "text/plain; charset=utf-8", "content-length": "0" } };

@@ -1,0 +1,31 @@
+/** The contract, against the fake. Against a real cloud it is run by hand: see contract.ts. */
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type FakeCloud, startFakeCloud } from "./cloud.ts";
+import { CHECKS, openWorld, type World } from "./contract.ts";
+
+let cloud: FakeCloud;
+let world: World;
+
+beforeAll(async () => {
+  cloud = await startFakeCloud({ bytesPerGib: 2 ** 20 });
+  world = await openWorld({ authUrl: cloud.authUrl, userName: "admin", password: "admin", projectName: "admin" });
+});
+
+afterAll(async () => {
+  await world.close();
+  await cloud.close();
+});
+
+describe("the fake cloud keeps the contract", () => {
+  it.each(CHECKS.map((check) => [check.name, check] as const))("%s", async (_name, check) => {
+    world.problems = [];
+    await check.run(world);
+    expect(world.problems).toEqual([]);
+  });
+
+  it("leaves nothing behind, by its own journal", () => {
+    for (const kind of ["volume", "snapshot", "image", "container", "object", "application_credential"])
+      expect(cloud.journal.leaked(kind)).toEqual([]);
+  });
+});
