@@ -10,7 +10,7 @@ export interface BusHarness {
   stop(): Promise<void>;
 }
 
-export const ACK_WAIT_MS = 1_000;
+export const ACK_WAIT_MS = 1_800;
 
 export async function codeOf(work: Promise<unknown>): Promise<string> {
   const error = await work.then(

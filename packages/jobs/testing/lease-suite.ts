@@ -7,7 +7,7 @@ import { type BusHarness, eventually } from "./harness.ts";
 
 export function leaseSuite(harness: () => BusHarness): void {
   describe("lease", () => {
-    const TTL_MS = 400;
+    const TTL_MS = 1_200;
 
     const takeOver = (name_: string, holder: string): Promise<Lease> =>
       eventually(() => harness().other.lease(name_, holder, TTL_MS), TTL_MS * 10);
@@ -28,7 +28,7 @@ export function leaseSuite(harness: () => BusHarness): void {
     it("stays with a holder that renews, for longer than its time to live", async () => {
       const lease = `l-${randomId()}`;
       const held = await harness().bus.lease(lease, "a", TTL_MS);
-      for (let turn = 0; turn < 8; turn++) {
+      for (let turn = 0; turn < 6; turn++) {
         await systemClock.sleep(TTL_MS / 4);
         expect(await held?.renew()).toBe(true);
         expect(await harness().other.lease(lease, "b", TTL_MS)).toBeUndefined();

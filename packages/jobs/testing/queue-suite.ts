@@ -97,7 +97,7 @@ export function queueSuite(harness: () => BusHarness): void {
       await claimed(await queue.claim(1_000)).giveBack(0);
       const again = claimed(await queue.claim(1_000));
       expect(again.deliveries).toBe(2);
-      await again.giveBack(400);
+      await again.giveBack(1_000);
       expect(await queue.claim(150)).toBeUndefined();
       expect(claimed(await queue.claim(3_000)).deliveries).toBe(3);
     });

@@ -72,7 +72,7 @@ export function tableSuite(harness: () => BusHarness): void {
     });
 
     it("lets entries vanish that were not changed for their time to live", async () => {
-      const table = await newTable(600);
+      const table = await newTable(1_200);
       await table.put("stale", utf8("1"));
       await table.put("kept", utf8("1"));
       const refresher = setInterval(() => void table.put("kept", utf8("2")), 150);
@@ -109,7 +109,7 @@ export function tableSuite(harness: () => BusHarness): void {
     });
 
     it("watches: tells of entries whose time to live ended", async () => {
-      const table = await newTable(600);
+      const table = await newTable(1_200);
       await table.put("a", utf8("1"));
       const aborter = new AbortController();
       const seen: (string | undefined)[] = [];

@@ -49,20 +49,26 @@ it("goes on after a failure, and says so", async () => {
   expect(task.status().failures).toBe(errors.length);
 });
 
-it("runs at once when triggered, also while a unit runs", async () => {
+it("runs at once when triggered, and once more when triggered while a unit runs", async () => {
+  const begun = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
   const task = runPeriodically({
     name: "scrub",
     everyMs: 600_000,
     firstAfterMs: 600_000,
-    work: () => systemClock.sleep(20),
+    work: async () => {
+      begun.resolve();
+      await release.promise;
+    },
     onError: () => undefined,
   });
   await systemClock.sleep(10);
-  expect(task.status().runs).toBe(0);
+  expect(task.status()).toMatchObject({ runs: 0, isRunning: false });
   task.trigger();
-  await systemClock.sleep(5);
-  expect(task.status().isRunning).toBe(true);
+  await begun.promise;
+  expect(task.status()).toMatchObject({ runs: 0, isRunning: true });
   task.trigger();
+  release.resolve();
   await until(task, 2);
   await task.stop();
   expect(task.status().runs).toBe(2);
