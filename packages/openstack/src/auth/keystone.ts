@@ -31,7 +31,12 @@ export async function authenticate(transport: Transport, config: CloudConfig, si
 }
 
 /** The token, or undefined for a 401. */
-async function tryScope(transport: Transport, config: CloudConfig, scope: Scope, signal?: AbortSignal): Promise<Token | undefined> {
+async function tryScope(
+  transport: Transport,
+  config: CloudConfig,
+  scope: Scope,
+  signal?: AbortSignal,
+): Promise<Token | undefined> {
   const url = `${config.authUrl}/auth/tokens`;
   const reply = await deliver(transport, {
     method: "POST",
@@ -79,7 +84,14 @@ async function projectNames(transport: Transport, config: CloudConfig, token: To
     expect: [200],
     signal,
   });
-  if (reply.status !== 200) throw statusError({ method: "GET", url, status: reply.status, headers: reply.headers, bodyText: await errorText(reply, { method: "GET", url }) });
+  if (reply.status !== 200)
+    throw statusError({
+      method: "GET",
+      url,
+      status: reply.status,
+      headers: reply.headers,
+      bodyText: await errorText(reply, { method: "GET", url }),
+    });
   const body = (await json(reply, url)) as { projects?: { name?: string }[] };
   return (body.projects ?? [])
     .map((project) => project.name ?? "")

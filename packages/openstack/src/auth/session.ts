@@ -6,8 +6,8 @@
 
 import { CodedError } from "@permafrost/std";
 import type { CloudConfig } from "../config/cloud-config.ts";
-import { projectLabel, authenticate } from "./keystone.ts";
 import type { Transport } from "../http/transport.ts";
+import { authenticate, projectLabel } from "./keystone.ts";
 import type { Token } from "./token.ts";
 
 export interface KeystoneSession {

@@ -43,7 +43,7 @@ const UNSENT = new Set([
 
 /** Sends one request. Throws CLOUD_UNREACHABLE (facts: method, url, cause, sent), or the signal's reason. */
 export async function exchange(dispatcher: Dispatcher, request: ExchangeRequest): Promise<ExchangeReply> {
-  const url = new URL(request.url);
+  const { origin, path } = splitUrl(request.url);
   let sourceFailure: { readonly error: unknown } | undefined;
   const body = isIterable(request.body)
     ? guarded(request.body, (error) => {
@@ -52,10 +52,10 @@ export async function exchange(dispatcher: Dispatcher, request: ExchangeRequest)
     : request.body;
   try {
     const reply = await dispatcher.request({
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
+      origin,
+      path,
       method: request.method as Dispatcher.HttpMethod,
-      headers: { ...request.headers },
+      headers: encodeHeaders(request.headers),
       // undici takes any async iterable as a body, its types name only Readable.
       body: (body ?? null) as Readable | Uint8Array | string | null,
       headersTimeout: request.headersTimeoutMs,
@@ -71,7 +71,11 @@ export async function exchange(dispatcher: Dispatcher, request: ExchangeRequest)
 }
 
 /** The whole body as text; at most `bytesMax`, more is BAD_RESPONSE. */
-export async function readText(reply: ExchangeReply, request: { method: string; url: string }, bytesMax: number): Promise<string> {
+export async function readText(
+  reply: ExchangeReply,
+  request: { method: string; url: string },
+  bytesMax: number,
+): Promise<string> {
   const parts: Buffer[] = [];
   let length = 0;
   try {
@@ -127,6 +131,26 @@ export function safeUrl(text: string): string {
     if (/sig|token|secret|pass|credential|key/i.test(key)) url.searchParams.set(key, "…");
   }
   return decodeEllipsis(url.toString());
+}
+
+/** Origin and the rest, untouched: the WHATWG parser would fold `.` and `..`, which are valid in names of Swift objects. */
+export function splitUrl(url: string): { readonly origin: string; readonly path: string } {
+  const match = /^(https?:\/\/[^/?#]+)([/?][^#]*)?$/i.exec(url);
+  if (match?.[1] === undefined) {
+    throw new CodedError("BAD_RESPONSE", `${safeUrl(url)} is no HTTP URL`, {
+      facts: { url: safeUrl(url) },
+      hint: "Check auth_url and the catalog's endpoints.",
+    });
+  }
+  const path = match[2] ?? "/";
+  return { origin: match[1], path: path.startsWith("?") ? `/${path}` : path };
+}
+
+/** Header bytes are UTF-8, as Swift stores its metadata; undici writes one byte per code unit. */
+function encodeHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Buffer.from(value, "utf8").toString("latin1")]),
+  );
 }
 
 function decodeEllipsis(text: string): string {

@@ -6,7 +6,7 @@
  */
 
 import { CodedError } from "@permafrost/std";
-import { type HeaderMap, type HttpMethod } from "./exchange.ts";
+import type { HeaderMap, HttpMethod } from "./exchange.ts";
 import { isQuotaText, isRateLimit, type Refusal, statusError } from "./status-error.ts";
 
 export interface RetryPolicy {

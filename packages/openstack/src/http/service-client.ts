@@ -11,7 +11,7 @@ import { CodedError } from "@permafrost/std";
 import { type EndpointChoice, requireEndpoint } from "../auth/catalog.ts";
 import { SERVICE_KINDS, type ServiceType, versionDocumentUrl } from "../auth/service-types.ts";
 import type { KeystoneSession } from "../auth/session.ts";
-import { type ExchangeReply, type HeaderMap, type HttpMethod, readText, safeUrl } from "./exchange.ts";
+import { type ExchangeReply, type HeaderMap, type HttpMethod, readText, safeUrl, splitUrl } from "./exchange.ts";
 import { chooseMicroversion } from "./microversion.ts";
 import { isIdempotent } from "./retry-policy.ts";
 import { statusError } from "./status-error.ts";
@@ -113,7 +113,10 @@ export function openServiceClient(parts: ServiceClientParts): ServiceClient {
     const url = versionDocumentUrl(await endpoint(signal));
     const call: ServiceCall = { method: "GET", path: url, expect: [200, 300], signal };
     const reply = await deliverAs(call, url, { accept: "application/json" });
-    return chooseMicroversion(parseJson(await readText(reply, { method: "GET", url }, JSON_BYTES_MAX), reply, call, url), kind.microversion.known);
+    return chooseMicroversion(
+      parseJson(await readText(reply, { method: "GET", url }, JSON_BYTES_MAX), reply, call, url),
+      kind.microversion.known,
+    );
   }
 
   function microversion(signal?: AbortSignal): Promise<string | undefined> {
@@ -167,16 +170,17 @@ export function openServiceClient(parts: ServiceClientParts): ServiceClient {
 
 /** Joins endpoint, path and query. A whole URL must be on the endpoint's origin: a token goes nowhere else. */
 function callUrl(endpoint: string, call: ServiceCall): string {
-  const url = new URL(call.path.startsWith("/") ? `${endpoint}${call.path}` : call.path);
-  if (url.origin !== new URL(endpoint).origin) {
-    throw new CodedError("BAD_RESPONSE", `${safeUrl(url.toString())} is not on ${safeUrl(endpoint)}`, {
-      facts: { url: safeUrl(url.toString()), endpoint: safeUrl(endpoint) },
+  const base = call.path.startsWith("/") || call.path === "" ? `${endpoint}${call.path}` : call.path;
+  if (splitUrl(base).origin !== splitUrl(endpoint).origin) {
+    throw new CodedError("BAD_RESPONSE", `${safeUrl(base)} is not on ${safeUrl(endpoint)}`, {
+      facts: { url: safeUrl(base), endpoint: safeUrl(endpoint) },
     });
   }
+  const query = new URLSearchParams();
   for (const [key, value] of Object.entries(call.query ?? {})) {
-    if (value !== undefined) url.searchParams.set(key, String(value));
+    if (value !== undefined) query.set(key, String(value));
   }
-  return url.toString();
+  return query.size === 0 ? base : `${base}?${query.toString()}`;
 }
 
 function parseJson(text: string, reply: { status: number; headers: HeaderMap }, call: ServiceCall, url: string): unknown {

@@ -27,12 +27,14 @@ export function statusError(refusal: Refusal): CodedError {
   const requestId = headers["x-openstack-request-id"] ?? headers["x-compute-request-id"] ?? headers["x-trans-id"];
   const facts = { method, url, status, requestId, message };
   const text = `${method} ${url}: ${status}${message === "" ? "" : ` ${message}`}`;
-  if (status === 401) return new CodedError("AUTH_FAILED", text, { facts, hint: "Check the credential: the service does not accept it." });
+  if (status === 401)
+    return new CodedError("AUTH_FAILED", text, { facts, hint: "Check the credential: the service does not accept it." });
   if (status === 404) return new CodedError("NOT_FOUND", text, { facts });
   if ((status === 403 || status === 413 || status === 409) && QUOTA_TEXT.test(message)) {
     return new CodedError("QUOTA_EXCEEDED", text, { facts, hint: "Free something in the project or ask for a larger quota." });
   }
-  if (status === 403) return new CodedError("FORBIDDEN", text, { facts, hint: "The user's roles on this project do not allow this call." });
+  if (status === 403)
+    return new CodedError("FORBIDDEN", text, { facts, hint: "The user's roles on this project do not allow this call." });
   if (status === 409) return new CodedError("CONFLICT", text, { facts });
   if (isRateLimit(status, headers)) return new CodedError("OVER_LIMIT", text, { facts, retry: "later" });
   if (status >= 300 && status < 400) {
@@ -66,7 +68,11 @@ export function serviceMessage(bodyText: string): string {
     }
   }
   const text = found ?? trimmed.replace(/<(style|script|title)\b[^>]*>[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " ");
-  return text.replace(/&[a-z#0-9]+;/gi, " ").replace(/\s+/g, " ").trim().slice(0, 500);
+  return text
+    .replace(/&[a-z#0-9]+;/gi, " ")
+    .replace(/\s+/g, " ")
+    .trim()
+    .slice(0, 500);
 }
 
 function messageIn(value: unknown, depth: number): string | undefined {

@@ -143,7 +143,10 @@ async function once(transport: Transport, request: TransportRequest, attempt: At
 }
 
 /** The body of a refusal; one that breaks off or is too long says less, and the status still counts. */
-export async function errorText(reply: ExchangeReply, request: { readonly method: string; readonly url: string }): Promise<string> {
+export async function errorText(
+  reply: ExchangeReply,
+  request: { readonly method: string; readonly url: string },
+): Promise<string> {
   try {
     return await readText(reply, request, ERROR_BYTES_MAX);
   } catch {

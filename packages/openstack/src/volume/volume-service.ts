@@ -1,0 +1,15 @@
+/** Cinder v3 as one object. */
+
+import type { ServiceClient } from "../http/service-client.ts";
+import { type VolumeActionsApi, volumeActionsApi } from "./volume-actions.ts";
+import { type VolumeOffersApi, volumeOffersApi } from "./volume-offers.ts";
+import { type SnapshotsApi, snapshotsApi } from "./volume-snapshots.ts";
+import { type VolumesApi, volumesApi } from "./volumes.ts";
+
+export interface VolumeService extends VolumesApi, SnapshotsApi, VolumeActionsApi, VolumeOffersApi {
+  readonly client: ServiceClient;
+}
+
+export function volumeService(client: ServiceClient): VolumeService {
+  return { client, ...volumesApi(client), ...snapshotsApi(client), ...volumeActionsApi(client), ...volumeOffersApi(client) };
+}
