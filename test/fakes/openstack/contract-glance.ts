@@ -161,8 +161,10 @@ export const glanceChecks: readonly Check[] = [
       world.same("changed", [changed.json?.name, changed.json?.p2, changed.json?.p1], ["fake-2", "v2", undefined]);
       world.contains("absent", (await patch(409, { op: "remove", path: "/nosuch" })).text, "Property nosuch does not exist.");
       await patch(409, { op: "replace", path: "/nosuch", value: "1" });
-      for (const path of ["/status", "/checksum", "/os_hash_value", "/os_glance_x", "/location", "/owner", "/disk_format"])
+      for (const path of ["/status", "/checksum", "/os_hash_value", "/os_glance_x", "/location", "/owner"])
         await patch(403, { op: "replace", path, value: "x" });
+      await patch(403, { op: "replace", path: "/disk_format", value: "qcow2" });
+      await patch(400, { op: "replace", path: "/disk_format", value: "x" });
       await patch(403, { op: "remove", path: "/name" });
       await patch(400, { op: "add", path: "/p3", value: 5 });
       await patch(400, { op: "x", path: "/a" });

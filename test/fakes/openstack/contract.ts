@@ -140,9 +140,7 @@ export class World {
   }
 }
 
-async function authenticate(
-  login: Login,
-): Promise<{
+async function authenticate(login: Login): Promise<{
   token: string;
   body: { project: { id: string }; catalog: { type: string; endpoints: { interface: string; url: string }[] }[] };
 }> {

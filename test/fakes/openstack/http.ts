@@ -149,7 +149,12 @@ export interface ServerContext {
 export async function listen(context: ServerContext, host: string, port: number): Promise<FakeServer> {
   const server: Server = createServer((request, response) => {
     void serve(context, request, response).catch((error: unknown) => {
-      if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
+      // A body that cannot go on, such as a large object whose segment has gone, ends with the connection.
+      if (response.headersSent) {
+        response.destroy();
+        return;
+      }
+      response.writeHead(500, { "content-type": "text/plain" });
       response.end(`fake cloud: ${error instanceof Error ? error.stack : String(error)}`);
     });
   });
@@ -252,16 +257,14 @@ async function send(
     source.size,
   );
   const stops = [action.midBody?.atByte, action.corruptByteAt, cutAt].filter((at) => at !== undefined);
+  entry.outcome = "cut";
   for (let at = 0; ; ) {
     if (action.midBody?.atByte === at) await action.midBody.run();
     if (at >= cutAt) break;
     const stop = Math.min(at + PIECE_BYTES, cutAt, ...stops.filter((edge) => edge > at));
     const piece = Buffer.from(source.read(at, stop - at));
     if (at === action.corruptByteAt) piece[0] = (piece[0] ?? 0) ^ 0xff;
-    if (!(await write(response, piece))) {
-      entry.outcome = "cut";
-      return;
-    }
+    if (!(await write(response, piece))) return;
     entry.responseBytes += piece.length;
     at = stop;
   }

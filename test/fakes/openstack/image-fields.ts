@@ -153,11 +153,11 @@ export function applyPatch(image: Image, change: { op?: string; path?: string; v
     image.owner = String(value);
     return;
   }
-  if ((key === "disk_format" || key === "container_format") && image.status !== "queued") {
-    refuse(403, `Attribute ${key} can be only replaced for a queued image.`);
-  }
   if (op === "replace" && !BASE_FIELDS.includes(key) && !(key in image.properties)) {
     refuse(409, "There was a conflict when trying to complete your request.", `Property ${key} does not exist.`);
   }
   assign(image, key, value, token);
+  if ((key === "disk_format" || key === "container_format") && image.status !== "queued") {
+    refuse(403, `Attribute ${key} can be only replaced for a queued image.`);
+  }
 }

@@ -44,7 +44,10 @@ export class Keystone implements ServiceHandler {
     if (path === "/v3") return json(200, { version: { ...version, ...links } });
     if (path === "/v3/auth/tokens" && call.method === "POST") return this.#authenticate(call);
     const token = this.#ids.check(call.header("x-auth-token"));
-    if (token === undefined) return this.unauthorized(call);
+    if (token === undefined) {
+      const dead = this.#ids.deadCredential(call.header("x-auth-token"));
+      return dead === undefined ? this.unauthorized(call) : noCredential(dead);
+    }
     call.identify(token);
     const [, , top = "", id, ...rest] = path.split("/");
     if (top === "auth") return this.#auth(call, token, id ?? "");
@@ -72,6 +75,9 @@ export class Keystone implements ServiceHandler {
     }
     const identity = body.auth?.identity;
     if (identity?.methods === undefined) return fault(400, "'identity' is a required property", "Bad Request");
+    const wanted = (identity.application_credential as { id?: string } | undefined)?.id;
+    if (identity.methods.includes("application_credential") && wanted !== undefined && !this.#ids.appCredentials.has(wanted))
+      return noCredential(wanted);
     const made = this.#authenticator.prove(identity, identity.methods);
     if (made === undefined) return this.unauthorized(call);
     const token = this.#authenticator.scope(made, typeof body.auth?.scope === "object" ? body.auth.scope : undefined);
@@ -239,4 +245,9 @@ export class Keystone implements ServiceHandler {
     }
     return listOf(call, "role_assignments", rows);
   }
+}
+
+/** Keystone tells whoever asks that a credential is not there, rather than 401. */
+function noCredential(id: string): Reply {
+  return fault(404, `Could not find Application Credential: ${id}.`, "Not Found");
 }

@@ -182,6 +182,12 @@ export class Identities {
     return token;
   }
 
+  /** The application credential a token came from, when that is gone. */
+  deadCredential(id: string | undefined): string | undefined {
+    const from = id === undefined ? undefined : this.#tokens.get(id)?.appCredentialId;
+    return from === undefined || this.appCredentials.has(from) ? undefined : from;
+  }
+
   expire(id: string): void {
     const token = this.#tokens.get(id);
     if (token !== undefined) token.expiresMs = 0;
