@@ -1,0 +1,153 @@
+/** Roles that die in the middle of a backup: the session goes on, nothing is lost, nothing is left in the cloud. */
+
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Cluster } from "../harness/cluster.ts";
+import { backupTenant, ended, initRepository, resources, restoreTenant } from "../harness/session.ts";
+import { differences, type SmallTenant, smallTenant, temporariesLeft } from "../harness/tenant.ts";
+
+let tenant: SmallTenant;
+let cluster: Cluster;
+
+beforeEach(async () => {
+  tenant = await smallTenant();
+}, 60_000);
+
+afterEach(async () => {
+  await cluster?.close();
+  await tenant?.cloud.close();
+});
+
+async function start(options: Parameters<typeof Cluster.start>[0]): Promise<void> {
+  cluster = await Cluster.start({ ...options, cloudsYaml: tenant.cloudsYaml });
+  await initRepository(cluster);
+}
+
+async function succeedsAndRestores(sessionId: string): Promise<void> {
+  const session = await ended(cluster, sessionId, 150_000);
+  const failed = (await resources(cluster, sessionId)).filter((r) => r.state !== "succeeded").map((r) => [r.name, r.failure]);
+  expect(failed).toEqual([]);
+  expect(session).toMatchObject({ state: "succeeded", warnings: [] });
+  expect(temporariesLeft(tenant)).toEqual([]);
+  for (const kind of ["snapshot", "volume", "image"]) expect(tenant.cloud.journal.foreignDeleted(kind)).toEqual([]);
+  const restore = await ended(cluster, await restoreTenant(cluster, "target"), 150_000);
+  expect(restore).toMatchObject({ state: "succeeded" });
+  expect(differences(tenant)).toEqual([]);
+}
+
+describe("a worker killed", () => {
+  it.each([
+    ["while it requests a volume snapshot", { service: "volume" as const, method: "POST", path: /\/snapshots$/ }],
+    ["as its temporary volume was made", { service: "volume" as const, method: "POST", path: /\/volumes$/ }],
+    ["as its temporary image was asked for", { service: "volume" as const, method: "POST", path: /\/action$/ }],
+    ["while it downloads", { service: "image" as const, method: "GET", path: /\/file$/ }],
+    ["while it removes a temporary object", { service: "volume" as const, method: "DELETE", path: /\/volumes\// }],
+  ])(
+    "%s: another takes the task over",
+    async (_name, match) => {
+      await start({ workers: 2, slots: 1 });
+      let killed = "";
+      tenant.cloud.faults.add({
+        match,
+        action: {
+          hookAfter: async () => {
+            // Whichever holds the task: the one whose log says so last.
+            const holds = (name: string) =>
+              cluster
+                .log(name)
+                .split("\n")
+                .filter((l) => /Claimed|Done|Failed/.test(l))
+                .at(-1)
+                ?.includes("Claimed") === true;
+            killed = holds("worker-1") ? "worker-1" : "worker-2";
+            await cluster.kill(killed);
+          },
+        },
+      });
+      const sessionId = await backupTenant(cluster, "source");
+      await succeedsAndRestores(sessionId);
+      expect(killed).toMatch(/^worker-/);
+    },
+    240_000,
+  );
+});
+
+describe("a coordinator killed", () => {
+  it("mid-session is followed by its next start", async () => {
+    await start({});
+    tenant.cloud.faults.add({
+      match: { service: "image", method: "GET", path: /\/file$/ },
+      action: { hookAfter: () => cluster.kill("coordinator") },
+    });
+    const sessionId = await backupTenant(cluster, "source");
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await cluster.kill("coordinator");
+    await cluster.startRole("coordinator");
+    await succeedsAndRestores(sessionId);
+  }, 240_000);
+});
+
+describe("with three nodes, two of which must acknowledge", () => {
+  it("a node killed mid-session costs nothing, and a rotten replica is served from another", async () => {
+    await start({ nodes: 3, replicas: 3, writeQuorum: 2 });
+    tenant.cloud.faults.add({
+      match: { service: "image", method: "GET", path: /\/file$/ },
+      action: { hookAfter: () => cluster.kill("node-2") },
+    });
+    const sessionId = await backupTenant(cluster, "source");
+    await succeedsAndRestores(sessionId);
+    await cluster.startRole("node-2");
+    await rot(cluster.nodeDirectory(1));
+    const { sessionId: check } = await cluster.control.sessions.startCheck({
+      repository: "acme",
+      sessionIds: [],
+      readData: true,
+    });
+    expect(await ended(cluster, check, 120_000)).toMatchObject({ state: "succeeded" });
+  }, 300_000);
+});
+
+describe("with one node", () => {
+  it("a flipped bit is found and named, and never restored as data", async () => {
+    await start({});
+    expect(await ended(cluster, await backupTenant(cluster, "source"))).toMatchObject({ state: "succeeded" });
+    await rot(cluster.nodeDirectory(1));
+    const { sessionId } = await cluster.control.sessions.startCheck({ repository: "acme", sessionIds: [], readData: true });
+    const check = await ended(cluster, sessionId, 120_000);
+    expect(check.state).toBe("failed");
+    const damaged = (await resources(cluster, sessionId)).filter((r) => r.state === "failed");
+    expect(damaged.length).toBeGreaterThan(0);
+    for (const r of damaged) expect(r.failure?.code).toMatch(/BLOCK_CORRUPT|BLOCK_MISSING/);
+  }, 240_000);
+
+  it("that is full: a clear error, the last restore point stays", async () => {
+    await start({ storage: { reserveBytes: Number.MAX_SAFE_INTEGER } });
+    const refused = cluster.control.repositories.initRepository({
+      name: "other",
+      secret: { kind: { $case: "passphrase", value: "x" } },
+    });
+    await expect(refused).rejects.toMatchObject({ code: expect.stringMatching(/STORE_FULL|QUORUM_LOST/) });
+  }, 60_000);
+});
+
+/** Flips one bit in the middle of every pack's larger records. */
+async function rot(directory: string): Promise<void> {
+  const packs = join(directory, "packs");
+  let flipped = 0;
+  for (const name of await readdir(packs)) {
+    if (!name.endsWith(".pack")) continue;
+    const bytes = await readFile(join(packs, name));
+    for (let at = 64; at + 128 < bytes.length && bytes.toString("latin1", at, at + 4) === "PFR1"; ) {
+      const length = bytes.readUInt32LE(at + 8);
+      if (length > 30_000) {
+        const middle = at + 128 + Math.floor(length / 2);
+        bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+        flipped++;
+      }
+      at += 128 + Math.ceil(length / 8) * 8;
+    }
+    await writeFile(join(packs, name), bytes);
+  }
+  expect(flipped).toBeGreaterThan(0);
+}
