@@ -41,7 +41,7 @@ export function contentCutter(gear: Int32Array, sizes: ContentSizes = CONTENT_SI
   // The high bits of the hash depend on the whole window, the low ones on the last bytes only.
   const maskBefore = -1 << (32 - bits - NORMALISATION_BITS);
   const maskAfter = -1 << (32 - bits + NORMALISATION_BITS);
-  let carry = Buffer.alloc(0);
+  let carry: Buffer = Buffer.alloc(0);
   let carried = 0;
   /** Bytes of the current block that the hash has seen (or skipped). */
   let seen = 0;

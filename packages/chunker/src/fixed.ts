@@ -5,7 +5,7 @@ import { type Cutter, grown } from "./cutter.ts";
 /** Cuts every `blockBytes`; only the last block may be shorter. */
 export function fixedCutter(blockBytes: number): Cutter {
   if (!Number.isInteger(blockBytes) || blockBytes < 1) throw new RangeError(`not a block size: ${blockBytes}`);
-  let carry = Buffer.alloc(0);
+  let carry: Buffer = Buffer.alloc(0);
   let carried = 0;
   return {
     *push(chunk) {

@@ -1,12 +1,16 @@
 import { createHash } from "node:crypto";
 import { memoryBlockStore } from "@permafrost/blocks";
+import { deriveRepositoryKeys } from "@permafrost/crypto";
+import { encodeInnerPage, encodeLeafPage } from "@permafrost/format";
 import type { StreamRoot } from "@permafrost/model";
-import { CodedError, fromHex } from "@permafrost/std";
+import { CodedError, fromHex, systemRandom } from "@permafrost/std";
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { checkStream } from "./check.ts";
 import type { Extent, Repository } from "./contract.ts";
 import { initRepository } from "./open.ts";
+import { PageReader } from "./page-reader.ts";
+import { Sealing } from "./sealing.ts";
 
 const KEY_FILE = { kind: "key", value: Buffer.alloc(32, 5).toString("base64") } as const;
 const BLOCK = 65536;
@@ -156,6 +160,60 @@ describe("writing and reading", () => {
     expect((await failure(repository.reader().readDocument(root, 1000))).code).toBe("DOCUMENT_TOO_LARGE");
     const { root: text } = await write(Buffer.from("{"), { chunking: "content" });
     expect((await failure(repository.reader().readDocument(text))).code).toBe("DOCUMENT_INVALID");
+  });
+
+  it("reads a block that comes again, soon or much later, and asks for it once when soon", async () => {
+    const block = noise(BLOCK, 9);
+    const far = Buffer.concat([block, noise(30 * MIB, 1), block, block, noise(5 * BLOCK, 2), block]);
+    const { root } = await write(far);
+    expect((await read(root)).equals(far)).toBe(true);
+    const near = Buffer.concat(Array.from({ length: 1000 }, (_, i) => (i % 2 ? block : noise(BLOCK, i % 8))));
+    const again = await write(near);
+    const asked: number[] = [];
+    const get = store.get.bind(store);
+    store.get = (id, ids) => {
+      asked.push(ids.length);
+      return get(id, ids);
+    };
+    expect((await read(again.root)).equals(near)).toBe(true);
+    expect(asked.reduce((a, b) => a + b)).toBe(1 + 5); // the page, the different blocks
+  });
+
+  it("keeps several calls underway, and holds a bounded number of bytes", async () => {
+    const { root } = await write(noise(80 * MIB, 1));
+    let underway = 0;
+    let underwayMax = 0;
+    let asked = 0;
+    const get = store.get.bind(store);
+    store.get = async (id, ids) => {
+      underwayMax = Math.max(underwayMax, ++underway);
+      asked += ids.length;
+      expect(ids.length).toBeLessThanOrEqual(64);
+      await new Promise((resolve) => setImmediate(resolve));
+      underway--;
+      return get(id, ids);
+    };
+    let got = 0;
+    let ahead = 0;
+    for await (const part of repository.reader().readStream(root)) {
+      got += part.length;
+      ahead = Math.max(ahead, asked * BLOCK - got);
+    }
+    expect(got).toBe(80 * MIB);
+    expect(underwayMax).toBeGreaterThanOrEqual(4);
+    expect(ahead).toBeLessThan(24 * MIB);
+  });
+
+  it("stops reading when it is aborted", async () => {
+    const { root } = await write(noise(20 * MIB, 1));
+    const abort = new AbortController();
+    let parts = 0;
+    const run = async () => {
+      for await (const _ of repository.reader().readStream(root, { signal: abort.signal }))
+        if (++parts === 3) abort.abort(new Error("enough"));
+    };
+    await expect(run()).rejects.toThrow("enough");
+    expect(parts).toBe(3);
   });
 
   it("refuses a range outside the stream", async () => {
@@ -439,6 +497,48 @@ describe("damage", () => {
       return swapped;
     };
     expect(await failure(read(root))).toMatchObject({ code: "BLOCK_CORRUPT", facts: { offset: 0, found: "SEAL_BROKEN" } });
+  });
+
+  it("is found when a root does not fit what it names", async () => {
+    const { root } = await write(noise(4 * BLOCK, 1));
+    const wrong = async (change: Partial<StreamRoot>) =>
+      expect(await failure(read({ ...root, ...change }))).toMatchObject({ code: "BLOCK_CORRUPT" });
+    await wrong({ sizeBytes: 4 * BLOCK + 1 });
+    await wrong({ chunking: "content" });
+    await wrong({ form: "block" });
+    const { root: block } = await write(noise(100, 1));
+    expect(await failure(read({ ...block, sizeBytes: 99 }))).toMatchObject({
+      code: "BLOCK_CORRUPT",
+      facts: { offset: 0, length: 99 },
+    });
+    expect(await failure(read({ ...block, form: "tree" }))).toMatchObject({ code: "BLOCK_CORRUPT", facts: { kind: "page" } });
+  });
+
+  it("is found when an authentic page is in the wrong place", async () => {
+    const sealing = new Sealing(repository.id, deriveRepositoryKeys(new Uint8Array(32), repository.id), "blake3", systemRandom);
+    const pages = new PageReader(store, repository.id, sealing);
+    const put = async (page: Buffer) => {
+      const id = sealing.id("page", page);
+      await store.put(scope(), [sealing.sealBlock(id, page)]);
+      return id;
+    };
+    const leaf = encodeLeafPage("fixed", BLOCK, [{ kind: "zero", length: 10 }]);
+    const leafId = await put(leaf);
+    const walk = async (page: Buffer, sizeBytes: number) => {
+      const leaves = [];
+      const id = Buffer.from(await put(page)).toString("hex");
+      for await (const leaf of pages.leaves({ form: "tree", id, sizeBytes, chunking: "fixed" })) leaves.push(leaf);
+      return leaves;
+    };
+    expect(await walk(encodeInnerPage(1, "fixed", BLOCK, [{ id: leafId, length: 10 }]), 10)).toMatchObject([
+      { offset: 0, page: { level: 0 } },
+    ]);
+    const skipped = await walk(encodeInnerPage(2, "fixed", BLOCK, [{ id: leafId, length: 10 }]), 10);
+    expect(skipped).toMatchObject([{ damage: { code: "BLOCK_CORRUPT", message: expect.stringContaining("another level") } }]);
+    const stretched = await walk(encodeInnerPage(1, "fixed", BLOCK, [{ id: leafId, length: 11 }]), 11);
+    expect(stretched).toMatchObject([{ damage: { code: "BLOCK_CORRUPT", message: expect.stringContaining("other bytes") } }]);
+    const nonsense = await walk(Buffer.from("PFM1 nonsense in a page that is authentic"), 10);
+    expect(nonsense).toMatchObject([{ damage: { code: "BLOCK_CORRUPT", facts: { found: "MANIFEST_BROKEN" } } }]);
   });
 
   it("does not hide an error of the store itself", async () => {
