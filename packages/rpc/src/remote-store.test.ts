@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type MemoryBlockStore, memoryBlockStore } from "@permafrost/blocks";
 import { blockStoreSuite, codedErrorOf, TEST_REPOSITORY, testBlock, testScope } from "@permafrost/blocks/testing";
 import { CodedError } from "@permafrost/std";
@@ -59,6 +61,38 @@ describe("the remote store", () => {
     const rejected = outcomes.find((outcome) => outcome.status === "rejected");
     expect(rejected?.reason).toMatchObject({ code: "STORE_FULL", retry: "elsewhere" });
     await store.close();
+  });
+
+  it("repeats what a broken connection left unacknowledged", async () => {
+    const sockets = new Set<Socket>();
+    const proxy = createServer((near) => {
+      const far = connect(server.port, "127.0.0.1");
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        sockets.add(from);
+        from.on("error", () => to.destroy());
+        from.on("close", () => to.destroy());
+        from.pipe(to);
+      }
+    }).listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    const store = remoteBlockStore({ address: `127.0.0.1:${(proxy.address() as AddressInfo).port}`, attemptsMax: 6 });
+    const blocks = Array.from({ length: 128 }, (_, i) => testBlock(i, 65_536));
+    let isCut = false;
+    const cutting = (async () => {
+      while (memory.calls.put < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+      isCut = memory.calls.put < 8;
+      for (const socket of sockets) socket.destroy();
+    })();
+    await store.put(scope, blocks);
+    await cutting;
+    expect(isCut).toBe(true);
+    const ids = blocks.map((block) => block.id);
+    expect(await store.confirm(scope, ids)).toEqual(ids.map(() => true));
+    await store.close();
+    proxy.close();
   });
 
   it("fails with NODE_UNREACHABLE when nothing listens, and recovers when the node is back", async () => {
