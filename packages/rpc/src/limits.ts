@@ -17,3 +17,5 @@ export const RECONNECT_MS = 100;
 export const RECONNECT_MS_MAX = 5_000;
 /** Put messages of one stream that a client has sent and no server has acknowledged. */
 export const PUTS_IN_FLIGHT_MAX = 8;
+/** Calls at once on one connection; more wait at the client. */
+export const CALLS_PER_CONNECTION_MAX = 1_000;

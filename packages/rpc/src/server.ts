@@ -16,7 +16,7 @@ import { ServerReflection, ServerReflectionService } from "nice-grpc-server-refl
 import { bearerMatches, hostOf, serverCredentials, type TlsFiles } from "./credentials.ts";
 import { statusOf } from "./error-table.ts";
 import { ERROR_METADATA_KEY, encodeError, publicError } from "./error-wire.ts";
-import { KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX } from "./limits.ts";
+import { CALLS_PER_CONNECTION_MAX, KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX } from "./limits.ts";
 import { serverWindow } from "./server-window.ts";
 
 /** What a server needs of a logger; pino's has it. */
@@ -83,6 +83,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const grpcOptions = {
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
     "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+    "grpc.max_concurrent_streams": CALLS_PER_CONNECTION_MAX,
     "grpc.keepalive_time_ms": KEEPALIVE_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
     interceptors: [window.interceptor],
