@@ -6,7 +6,7 @@
 import { type CinderCall, EMPTY_202, fail, forbid, invalid } from "./cinder-call.ts";
 import { type CinderState, customProperties, type VolumeRoutes } from "./cinder-volumes.ts";
 import { json, type Reply } from "./http.ts";
-import { cinderTime } from "./ids.ts";
+import { cinderTime, uuid } from "./ids.ts";
 import type { Volume } from "./volumes.ts";
 
 const UPLOAD_FORMATS = ["raw", "vmdk", "vdi", "qcow2", "vhd", "vhdx", "ploop"];
@@ -64,6 +64,26 @@ export class VolumeActions {
         return { status: 202, headers: EMPTY_JSON };
       case "os-extend":
         return this.#extend(context, volume, Number(wanted.new_size));
+      case "os-attach":
+        if (volume.status !== "available" && volume.type.extraSpecs.multiattach === undefined)
+          fail(400, `Invalid volume: Volume ${id} status must be available to attach, but current status is: ${volume.status}.`);
+        volume.attachments.push({
+          id,
+          attachment_id: uuid(),
+          volume_id: id,
+          server_id: wanted.instance_uuid ?? null,
+          host_name: wanted.host_name ?? null,
+          device: wanted.mountpoint ?? null,
+          attached_at: cinderTime(this.#state.volumes.nowMs()),
+        });
+        this.#state.volumes.setStatus(volume, "in-use");
+        return { status: 202, headers: EMPTY_JSON };
+      case "os-detach":
+        volume.attachments = volume.attachments.filter(
+          (each) => wanted.attachment_id !== undefined && each.attachment_id !== wanted.attachment_id,
+        );
+        if (volume.attachments.length === 0) this.#state.volumes.setStatus(volume, "available");
+        return { status: 202, headers: EMPTY_JSON };
       case "os-reset_status":
         if (!context.admin) forbid("volume_extension:volume_admin_actions:reset_status");
         if (wanted.status === "in-use" && volume.attachments.length === 0)
@@ -156,7 +176,7 @@ export class VolumeActions {
     if (!allowed.includes(volume.status))
       fail(
         400,
-        `Invalid volume: Volume ${volume.id} status must be '${allowed.join(" or ")}' to extend, currently ${volume.status}.`,
+        `Invalid volume: Volume ${volume.id} status must be '{'status': 'available'}' to extend, currently ${volume.status}.`,
       );
     if (!(newSize > volume.size))
       fail(

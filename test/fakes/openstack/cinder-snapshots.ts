@@ -1,6 +1,6 @@
 /** Volume snapshots: list, show, create with the rules of `force`, update, delete. */
 
-import { bodyOf, type CinderCall, EMPTY_202, fail, invalid, paginate } from "./cinder-call.ts";
+import { bodyOf, type CinderCall, EMPTY_202, fail, forbid, invalid, paginate } from "./cinder-call.ts";
 import { type CinderState, checkMetadata, metadataSelected, type VolumeRoutes } from "./cinder-volumes.ts";
 import { json, type Reply } from "./http.ts";
 import { UUID } from "./ids.ts";
@@ -125,5 +125,20 @@ export class SnapshotRoutes {
     );
     context.call.deleted("snapshot", id);
     return EMPTY_202;
+  }
+
+  /** The admin's actions: reset the status, delete by force. */
+  async act(context: CinderCall, id: string): Promise<Reply> {
+    const body = ((await context.call.json()) ?? {}) as Record<string, { status?: string } | null>;
+    const [name = ""] = Object.keys(body);
+    const snapshot = this.find(context, id);
+    if (name !== "os-reset_status" && name !== "os-force_delete") {
+      fail(400, `There is no such action: ${name}. Verify the request body and Content-Type header and try again.`);
+    }
+    if (!context.admin) forbid(`volume_extension:snapshot_admin_actions:${name.slice(3)}`);
+    if (name === "os-force_delete") return this.remove(context, id, true);
+    this.#state.transitions.abandon(id);
+    this.#state.volumes.setStatus(snapshot, String(body[name]?.status));
+    return { status: 202, headers: { "content-type": "application/json", "content-length": "0" } };
   }
 }

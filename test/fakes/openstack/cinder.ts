@@ -148,10 +148,7 @@ export class Cinder implements ServiceHandler {
     if (id === undefined) return method === "POST" ? this.#snapshots.create(context) : this.#snapshots.list(context, false);
     if (id === "detail") return this.#snapshots.list(context, true);
     if (sub === "metadata") return this.#metadata(context, this.#snapshots.find(context, id), "Snapshot", key);
-    if (sub === "action") {
-      if (!context.admin) forbid("snapshot_extension:snapshot_admin_actions");
-      return this.#snapshots.remove(context, id, true);
-    }
+    if (sub === "action") return this.#snapshots.act(context, id);
     if (method === "GET") return this.#snapshots.show(context, id);
     if (method === "PUT") return this.#snapshots.update(context, id);
     return method === "DELETE" ? this.#snapshots.remove(context, id) : fail(404, "The resource could not be found.");

@@ -317,6 +317,64 @@ export const cinderChecks: readonly Check[] = [
     },
   },
   {
+    name: "cinder: a volume in use",
+    async run(world) {
+      const id = await volume(world, { size: 1 });
+      const act = (status: number, body: unknown) =>
+        world.expect(status, "POST", url(world, `/volumes/${id}/action`), { json: body });
+      await act(202, { "os-attach": { instance_uuid: ABSENT, mountpoint: "/dev/vdb" } });
+      await world.until(url(world, `/volumes/${id}`), ["in-use"]);
+      const shown = (await world.expect(200, "GET", url(world, `/volumes/${id}`))).json?.volume;
+      world.keys("attachment", shown?.attachments?.[0], [
+        "id",
+        "attachment_id",
+        "volume_id",
+        "server_id",
+        "host_name",
+        "device",
+        "attached_at",
+      ]);
+      world.same("metadata", shown?.metadata, { readonly: "False", attached_mode: "rw" });
+      await badRequest(
+        world,
+        "/snapshots",
+        { snapshot: { volume_id: id } },
+        `Volume ${id} status must be available, but current status is: in-use.`,
+      );
+      for (const force of [false, true])
+        world.contains(
+          "upload",
+          (await act(400, { "os-volume_upload_image": { image_name: "x", force } })).text,
+          "status must be available",
+        );
+      await world.expect(400, "DELETE", url(world, `/volumes/${id}`));
+      await act(400, { "os-extend": { new_size: 2 } });
+      await act(400, { "os-update_readonly_flag": { readonly: true } });
+      for (const options of [
+        { json: { snapshot: { volume_id: id, force: true } } },
+        { ...at("3.66"), json: { snapshot: { volume_id: id } } },
+      ]) {
+        const made = (await world.expect(202, "POST", url(world, "/snapshots"), options)).json?.snapshot?.id;
+        await world.until(url(world, `/snapshots/${made}`), ["available", "error"]);
+        const reset = { json: { "os-reset_status": { status: "error" } } };
+        world.contains(
+          "policy",
+          (await world.expect(403, "POST", url(world, `/snapshots/${made}/action`), reset)).text,
+          "volume_extension:snapshot_admin_actions:reset_status",
+        );
+        await world.expect(202, "POST", `${new URL(world.urls.volume).origin}/v3/snapshots/${made}/action`, {
+          as: "admin",
+          headers: { "openstack-api-version": "volume 3.67" },
+          ...reset,
+        });
+        await drop(world, "snapshots", made);
+      }
+      await act(202, { "os-detach": {} });
+      await world.until(url(world, `/volumes/${id}`), ["available"]);
+      await drop(world, "volumes", id);
+    },
+  },
+  {
     name: "cinder: upload to an image and back",
     async run(world) {
       const id = await volume(world, { size: 1 });

@@ -250,6 +250,12 @@ export const glanceChecks: readonly Check[] = [
       await world.expect(403, "GET", images(world, `/${raw}/file`));
       await world.expect(204, "POST", images(world, `/${raw}/actions/reactivate`), { as: "admin" });
       await remove(world, raw);
+      const liar = await make(world);
+      await world.expect(204, "PUT", images(world, `/${liar}/file`), {
+        headers: OCTETS,
+        body: Buffer.concat([Buffer.from("QFI\xfb\0\0\0\x03", "latin1"), Buffer.alloc(70_000)]),
+      });
+      await remove(world, liar);
       const foreign = (await world.expect(201, "POST", images(world), { as: "admin", json: { name: "fake-foreign" } })).json?.id;
       await world.expect(404, "GET", images(world, `/${foreign}`));
       await world.expect(404, "DELETE", images(world, `/${foreign}`));

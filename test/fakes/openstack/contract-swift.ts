@@ -259,6 +259,9 @@ export const swiftChecks: readonly Check[] = [
       await bad("junk", "Manifest must be");
       const beat = await world.expect(202, "PUT", `${url}-beat?multipart-manifest=put&heartbeat=on`, { json: manifest });
       world.contains("heartbeat", beat.text, "Response Status: 201 Created");
+      const asJson = { json: manifest, headers: { accept: "application/json" } };
+      const told = await world.expect(202, "PUT", `${url}-beat?multipart-manifest=put&heartbeat=on`, asJson);
+      world.same("heartbeat as JSON", JSON.parse(told.text)["Response Status"], "201 Created");
       world.contains(
         "heartbeat refused",
         (await world.expect(202, "PUT", `${url}-bad?multipart-manifest=put&heartbeat=on`, { json: [{ path: "/fake-seg/none" }] }))

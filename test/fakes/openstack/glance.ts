@@ -77,7 +77,7 @@ export class Glance implements ServiceHandler {
     }
     if (sub === undefined) return this.#image(call, token, id);
     if (sub === "file") return this.#file(call, token, id);
-    if (sub === "tags" && item !== undefined) return this.#tag(call, this.#own(id, token, "update"), item);
+    if (sub === "tags" && item !== undefined) return this.#tag(call, this.#own(id, token, "modify"), item);
     if (sub === "members") return this.#members(call, token, id, item);
     if (sub === "actions") return this.#activation(token, id, item ?? "");
     return page(404, "The resource could not be found.");
@@ -125,7 +125,7 @@ export class Glance implements ServiceHandler {
     }
     const changes = await call.json();
     if (!Array.isArray(changes)) refuse(400, "Request body must be a JSON array of operation objects.");
-    const image = this.#own(id, token, "update");
+    const image = this.#own(id, token, "modify");
     const draft: Image = { ...image, tags: [...image.tags], properties: { ...image.properties } };
     for (const change of changes) applyPatch(draft, change, token);
     Object.assign(image, draft);
@@ -213,6 +213,8 @@ export class Glance implements ServiceHandler {
     const now = this.#ids.nowMs();
     if (memberId === undefined) {
       if (call.method === "GET") {
+        if (image.visibility !== "shared")
+          refuse(403, `Not allowed to list members for image ${id}: Only shared images have members.`);
         const rows = [...image.members].filter(([each]) => owns || each === project);
         return json(200, {
           members: rows.map(([each, member]) => memberView(image, each, member)),

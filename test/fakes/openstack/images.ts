@@ -124,17 +124,16 @@ export class Images {
 }
 
 /** What the bytes are, by the marks Glance's format inspector knows. */
-export function detectFormat(bytes: SparseBytes): "qcow2" | "iso" | "vmdk" | "gpt" | "raw" {
-  const head = bytes.read(0, 520);
-  if (head.subarray(0, 4).equals(Buffer.from("QFI\xfb", "latin1"))) return "qcow2";
-  if (head.subarray(0, 4).toString("latin1") === "KDMV") return "vmdk";
-  if (bytes.read(0x8001, 5).toString("latin1") === "CD001") return "iso";
-  return head.length >= 512 && head.readUInt16LE(510) === 0xaa55 ? "gpt" : "raw";
+export function detectFormat(bytes: SparseBytes): "qcow2" | "iso" | "vmdk" | "raw" {
+  const head = bytes.read(0, 4);
+  if (head.equals(Buffer.from("QFI\xfb", "latin1"))) return "qcow2";
+  if (head.toString("latin1") === "KDMV") return "vmdk";
+  return bytes.read(0x8001, 5).toString("latin1") === "CD001" ? "iso" : "raw";
 }
 
+/** Raw may be anything; a format that has marks must show them. */
 export function formatMatches(declared: string | null, bytes: SparseBytes): boolean {
   const found = detectFormat(bytes);
-  if (declared === "raw") return found === "raw" || found === "gpt";
   if (declared === "qcow2" || declared === "vmdk" || declared === "iso") return found === declared;
   return true;
 }

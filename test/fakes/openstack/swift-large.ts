@@ -196,15 +196,21 @@ function join(parts: readonly Part[]): ByteSource {
   };
 }
 
-/** The answer of a manifest PUT with `heartbeat=on`: always 202, the truth in the body. */
-export function heartbeat(status: string, lines: Record<string, string>, errors: string): Reply {
+/** The answer of a manifest PUT with `heartbeat=on`: always 202, the truth in the body, as JSON for who accepts it. */
+export function heartbeat(status: string, lines: Record<string, string>, errors: string, json: boolean): Reply {
+  const rows = errors.split("\n").filter((row) => row !== "");
+  // slo.py's get_response_body: each error is the segment's path and what is wrong with it.
+  const pairs = rows.map((row) => [row.slice(0, row.lastIndexOf(", ")), row.slice(row.lastIndexOf(", ") + 2)]);
   const head = Object.entries(lines)
     .map(([key, value]) => `${key}: ${value}\n`)
     .join("");
+  const outcome = json
+    ? JSON.stringify({ ...lines, "Response Status": status, Errors: pairs })
+    : `${head}Response Status: ${status}\nErrors:\n${errors}`;
   return {
     status: 202,
-    headers: { "content-type": "text/plain" },
+    headers: { "content-type": json ? "application/json" : "text/plain" },
     chunked: true,
-    body: ` \r\n\r\n${head}Response Status: ${status}\nErrors:\n${errors}`,
+    body: ` \r\n\r\n${outcome}`,
   };
 }

@@ -107,6 +107,7 @@ export class ObjectRoutes {
     fields: Pick<SwiftObject, "name" | "contentType" | "headers">,
   ): Promise<Reply> {
     const beats = call.query.get("heartbeat") === "on";
+    const wantsJson = (call.header("accept") ?? "").includes("application/json");
     const read = readManifest(this.#store, account, await call.body());
     if ("errors" in read) {
       if (!beats) swiftSay(400, `Errors:\n${read.errors}\n`);
@@ -117,6 +118,7 @@ export class ObjectRoutes {
             "Bad Request\nThe server could not comply with the request since it is either malformed or otherwise incorrect.",
         },
         read.errors,
+        wantsJson,
       );
     }
     const { slo } = read;
@@ -127,7 +129,7 @@ export class ObjectRoutes {
     this.#store.putObject(container, { ...fields, bytes: SparseBytes.from(stored), etag: md5(stored), slo });
     call.created("object", `${account.id}/${container.name}/${fields.name}`);
     const lastModified = httpDate(this.#store.now());
-    if (beats) return heartbeat("201 Created", { Etag: `"${slo.etag}"`, "Last Modified": lastModified, "Response Body": "" }, "");
+    if (beats) return heartbeat("201 Created", { Etag: `"${slo.etag}"`, "Last Modified": lastModified, "Response Body": "" }, "", wantsJson);
     return { status: 201, headers: { "content-type": HTML, etag: `"${slo.etag}"`, "last-modified": lastModified } };
   }
 

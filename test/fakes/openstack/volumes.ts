@@ -166,6 +166,10 @@ export class Volumes {
     resource.updatedMs = this.#clock.now();
   }
 
+  nowMs(): number {
+    return this.#clock.now();
+  }
+
   quota(projectId: string): Quota {
     let quota = this.#quotas.get(projectId);
     if (quota === undefined) {
@@ -214,6 +218,15 @@ export function volumeLinks(volume: Volume, view: ViewContext): Record<string, s
   ];
 }
 
+/** The metadata with what Cinder keeps about the volume itself. */
+function shownMetadata(volume: Volume): Record<string, string> {
+  const attached = volume.attachments.length > 0;
+  const own: Record<string, string> = {};
+  if (attached || volume.readonly !== undefined) own.readonly = volume.readonly === true ? "True" : "False";
+  if (attached) own.attached_mode = volume.readonly === true ? "ro" : "rw";
+  return { ...volume.metadata, ...own };
+}
+
 /** `stage`: `create` and `update` show less than `show`, as Cinder does. */
 export function volumeView(volume: Volume, view: ViewContext, stage: "create" | "update" | "show"): Record<string, unknown> {
   const fields: Record<string, unknown> = {
@@ -228,10 +241,7 @@ export function volumeView(volume: Volume, view: ViewContext, stage: "create" | 
     volume_type: volume.type.name,
     snapshot_id: volume.snapshotId,
     source_volid: volume.sourceVolid,
-    metadata:
-      stage === "show" && volume.readonly !== undefined
-        ? { ...volume.metadata, readonly: volume.readonly ? "True" : "False" }
-        : volume.metadata,
+    metadata: stage === "show" ? shownMetadata(volume) : volume.metadata,
     links: volumeLinks(volume, view),
     user_id: volume.userId,
     bootable: volume.bootable ? "true" : "false",
