@@ -450,6 +450,14 @@ describe("writers", () => {
     expect((await failure(writer.finish())).code).toBe("NOT_DURABLE");
   });
 
+  it("say NOT_DURABLE when a block that was reserved is gone at the barrier", async () => {
+    const { root } = await write(noise(BLOCK, 1));
+    const writer = repository.writer(scope());
+    expect((await writer.writeStream(chunks(noise(BLOCK, 1)), { chunking: "fixed" })).stats.reservedBlocks).toBe(1);
+    store.drop(fromHex(root.id));
+    expect((await failure(writer.finish())).code).toBe("NOT_DURABLE");
+  });
+
   it("refuse the scope of another repository", () => {
     expect(() => repository.writer({ ...scope(), repositoryId: "0".repeat(32) })).toThrow(/another|is used with/);
   });
