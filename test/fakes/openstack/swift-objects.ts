@@ -129,7 +129,13 @@ export class ObjectRoutes {
     this.#store.putObject(container, { ...fields, bytes: SparseBytes.from(stored), etag: md5(stored), slo });
     call.created("object", `${account.id}/${container.name}/${fields.name}`);
     const lastModified = httpDate(this.#store.now());
-    if (beats) return heartbeat("201 Created", { Etag: `"${slo.etag}"`, "Last Modified": lastModified, "Response Body": "" }, "", wantsJson);
+    if (beats)
+      return heartbeat(
+        "201 Created",
+        { Etag: `"${slo.etag}"`, "Last Modified": lastModified, "Response Body": "" },
+        "",
+        wantsJson,
+      );
     return { status: 201, headers: { "content-type": HTML, etag: `"${slo.etag}"`, "last-modified": lastModified } };
   }
 
