@@ -9,6 +9,7 @@
 import { readFileSync } from "node:fs";
 import { canonicalJson, randomId, systemClock } from "@permafrost/std";
 import { cinderChecks } from "./contract-cinder.ts";
+import { cinderActionChecks } from "./contract-cinder-actions.ts";
 import { glanceChecks } from "./contract-glance.ts";
 import { keystoneChecks } from "./contract-keystone.ts";
 import { swiftChecks } from "./contract-swift.ts";
@@ -192,7 +193,13 @@ export async function openWorld(login: Login): Promise<World> {
   return world;
 }
 
-export const CHECKS: readonly Check[] = [...keystoneChecks, ...glanceChecks, ...cinderChecks, ...swiftChecks];
+export const CHECKS: readonly Check[] = [
+  ...keystoneChecks,
+  ...glanceChecks,
+  ...cinderChecks,
+  ...cinderActionChecks,
+  ...swiftChecks,
+];
 
 /** The part of clouds.yaml this needs: maps by indentation, scalars, no anchors. */
 function readCloud(text: string, cloud: string): Login {

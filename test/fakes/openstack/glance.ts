@@ -9,6 +9,7 @@
 import { SparseBytes } from "./bytes.ts";
 import { type Call, json, parseRange, type Reply, type ServiceHandler, slice } from "./http.ts";
 import { applyCreate, applyPatch } from "./image-fields.ts";
+import { selected, sortImages } from "./image-list.ts";
 import { formatMatches, type Image, type Images, imageView, memberView } from "./images.ts";
 import type { Identities, TokenRecord } from "./tokens.ts";
 import type { Transitions } from "./transitions.ts";
@@ -16,20 +17,6 @@ import { page, refuse } from "./webob.ts";
 
 const NO_CONTENT: Reply = { status: 204, headers: { "content-type": "text/html; charset=UTF-8", "content-length": "0" } };
 const PATCH_TYPES = ["application/openstack-images-v2.0-json-patch", "application/openstack-images-v2.1-json-patch"];
-const SORT_KEYS = ["name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at"];
-const NOT_FILTERS = [
-  "limit",
-  "marker",
-  "sort",
-  "sort_key",
-  "sort_dir",
-  "visibility",
-  "member_status",
-  "tag",
-  "os_hidden",
-  "size_min",
-  "size_max",
-];
 
 export interface GlanceOptions {
   readonly honourRange: boolean;
@@ -270,8 +257,8 @@ export class Glance implements ServiceHandler {
       refuse(400, `Invalid visibility value: ${visibility}`);
     const all = [...this.#images.all.values()];
     for (const image of all) await this.#transitions.poll(image.id);
-    const rows = all.filter((image) => this.#images.listed(image, token, query) && this.#selected(image, query));
-    sort(rows, query);
+    const rows = all.filter((image) => this.#images.listed(image, token, query) && selected(image, query));
+    sortImages(rows, query);
     const marker = query.get("marker");
     const from = marker === null ? 0 : rows.findIndex((image) => image.id === marker) + 1;
     if (marker !== null && from === 0 && this.#images.visible(marker, token) === undefined)
@@ -290,32 +277,6 @@ export class Glance implements ServiceHandler {
     return json(200, answer);
   }
 
-  #selected(image: Image, query: URLSearchParams): boolean {
-    const visibility = query.get("visibility");
-    if (visibility !== null && visibility !== "all" && image.visibility !== visibility) return false;
-    if (image.hidden !== (query.get("os_hidden")?.toLowerCase() === "true")) return false;
-    if (!query.getAll("tag").every((tag) => image.tags.includes(tag))) return false;
-    if ((image.size ?? 0) < Number(query.get("size_min") ?? 0)) return false;
-    if ((image.size ?? 0) > Number(query.get("size_max") ?? Number.POSITIVE_INFINITY)) return false;
-    const view = imageView(image);
-    for (const [key, wanted] of query) {
-      if (NOT_FILTERS.includes(key)) continue;
-      const value = String(view[key] ?? "");
-      if (wanted.startsWith("in:")) {
-        const options = wanted
-          .slice(3)
-          .split(",")
-          .map((each) => each.replace(/^"(.*)"$/, "$1"));
-        if (!options.includes(value)) return false;
-      } else if (/^(created|updated)_at$/.test(key)) {
-        if (!compareTime(value, wanted)) return false;
-      } else if (value.toLowerCase() !== wanted.toLowerCase() || (typeof view[key] === "string" && value !== wanted)) {
-        return false;
-      }
-    }
-    return true;
-  }
-
   #find(id: string, token: TokenRecord): Image {
     return this.#images.visible(id, token) ?? refuse(404, `No image found with ID ${id}`);
   }
@@ -325,32 +286,6 @@ export class Glance implements ServiceHandler {
     if (image.owner === token.project?.id || token.roles.has("admin")) return image;
     return refuse(403, `You are not authorized to complete ${action}_image action.`);
   }
-}
-
-function compareTime(value: string, wanted: string): boolean {
-  const [, operator = "eq", time = ""] = /^(?:(gte|gt|lte|lt|eq|neq):)?(.*)$/.exec(wanted) ?? [];
-  const difference = Date.parse(value) - Date.parse(time);
-  return (
-    { gte: difference >= 0, gt: difference > 0, lte: difference <= 0, lt: difference < 0, neq: difference !== 0 }[operator] ??
-    difference === 0
-  );
-}
-
-function sort(rows: Image[], query: URLSearchParams): void {
-  const spec =
-    query.get("sort")?.split(",") ??
-    query.getAll("sort_key").map((key, at) => `${key}:${query.getAll("sort_dir")[at] ?? query.get("sort_dir") ?? "desc"}`);
-  const keys = (spec.length === 0 ? ["created_at:desc"] : spec).map((each) => each.split(":") as [string, string?]);
-  for (const [key] of keys)
-    if (!SORT_KEYS.includes(key))
-      refuse(400, `Invalid sort key: ${key}. It must be one of the following: ${SORT_KEYS.join(", ")}.`);
-  rows.sort((a, b) => {
-    for (const [key, direction = "desc"] of keys) {
-      const [x, y] = key === "created_at" ? [a.sequence, b.sequence] : [imageView(a)[key] ?? "", imageView(b)[key] ?? ""];
-      if (x !== y) return (x < y ? -1 : 1) * (direction === "asc" ? 1 : -1);
-    }
-    return b.sequence - a.sequence;
-  });
 }
 
 function versions(call: Call): Reply {
