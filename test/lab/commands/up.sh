@@ -77,7 +77,7 @@ start_container() {
   [ "$virt" = qemu ] || options+=(--device /dev/kvm)
   for port in 5000 8080 8774 8776 8778 9292 9696 9876; do options+=(-p "$addr:$port:$port"); done
   # not --privileged: that needs CAP_SYS_RESOURCE, which a restricted host may not have
-  docker run -d --name "$name" --hostname lab --network "$network" --network-alias "$name" \
+  docker run -d --name "$name" --hostname lab --network "$network" --network-alias openstack-lab \
     --cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined \
     --security-opt apparmor=unconfined --security-opt systempaths=unconfined --shm-size 512m --stop-timeout 60 \
     "${options[@]}" -e LAB_ADDR="$addr" -e LAB_VIRT="$virt" "$image" >/dev/null \
