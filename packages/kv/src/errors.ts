@@ -31,7 +31,7 @@ export function kvError(error: unknown, directory: string): CodedError {
       cause: error,
     });
   }
-  if (!codes.includes("LEVEL_IO_ERROR") && codes.some((code) => CLOSED_CODES.has(code))) return kvClosed();
+  if (codes.length > 0 && codes.every((code) => CLOSED_CODES.has(code))) return kvClosed();
   return new CodedError("KV_FAILED", "the key-value store failed", { facts, cause: error });
 }
 

@@ -1,0 +1,147 @@
+/**
+ * The node's index over a Kv: which record lies where. Never trusted: a value whose checksum fails raises
+ * INDEX_DAMAGED, on which the engine rebuilds from the packs and asks again.
+ *
+ * Changes go through `change`, one at a time, so that a decision made on what the index says still holds when it is
+ * written. The count of blocks is written in the same batch as the entries it counts.
+ */
+
+import {
+  decodeIndexBlock,
+  decodeIndexMark,
+  decodeIndexPack,
+  decodeIndexRecord,
+  encodeIndexMark,
+  encodeIndexPack,
+  type IndexLocation,
+  type IndexPack,
+  type IndexRecord,
+  indexMarkKey,
+  indexPackKey,
+  indexRange,
+} from "@permafrost/format";
+import type { Kv, KvOperation } from "@permafrost/kv";
+import { CodedError, toHex } from "@permafrost/std";
+
+const FORMAT_MARK = indexMarkKey("format");
+const CLEAN_MARK = indexMarkKey("clean");
+const BLOCKS_MARK = indexMarkKey("blocks");
+const INDEX_FORMAT = 1;
+
+export class NodeIndex {
+  readonly #kv: Kv;
+  #blocks = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(kv: Kv) {
+    this.#kv = kv;
+  }
+
+  get blocks(): number {
+    return this.#blocks;
+  }
+
+  /** Reads the marks and takes the clean mark away. Answers whether the last owner closed it. FORMAT_UNKNOWN. */
+  async start(): Promise<{ readonly clean: boolean }> {
+    const [format, clean, blocks] = await this.#marks([FORMAT_MARK, CLEAN_MARK, BLOCKS_MARK]);
+    if (format !== undefined && format !== INDEX_FORMAT) {
+      throw new CodedError("FORMAT_UNKNOWN", `index format ${format} is not known here`, { facts: { format } });
+    }
+    this.#blocks = blocks ?? (await this.#count());
+    await this.#kv.batch(
+      [
+        { type: "put", key: FORMAT_MARK, value: encodeIndexMark(FORMAT_MARK, INDEX_FORMAT) },
+        { type: "delete", key: CLEAN_MARK },
+      ],
+      { sync: true },
+    );
+    return { clean: clean === 1 };
+  }
+
+  async markClean(): Promise<void> {
+    await this.#kv.batch([{ type: "put", key: CLEAN_MARK, value: encodeIndexMark(CLEAN_MARK, 1) }], { sync: true });
+  }
+
+  async blocksAt(keys: readonly Buffer[]): Promise<(IndexLocation | undefined)[]> {
+    const values = await this.#kv.getMany(keys);
+    return values.map((value, i) => value && (decodeIndexBlock(keys[i] as Buffer, value) ?? damagedValue(keys[i])));
+  }
+
+  async recordAt(key: Buffer): Promise<IndexRecord | undefined> {
+    const value = await this.#kv.get(key);
+    return value && (decodeIndexRecord(key, value) ?? damagedValue(key));
+  }
+
+  /** Records with `from <= key < to`, in order. */
+  async *records(from: Uint8Array, to: Uint8Array): AsyncGenerator<readonly [key: Uint8Array, record: IndexRecord]> {
+    for await (const [key, value] of this.#kv.range(from, to)) {
+      yield [key, decodeIndexRecord(key, value) ?? damagedValue(key)];
+    }
+  }
+
+  /** Every block entry; `undefined` for one whose checksum fails. */
+  async *blockEntries(): AsyncGenerator<readonly [key: Uint8Array, location: IndexLocation | undefined]> {
+    const { from, to } = indexRange("block");
+    for await (const [key, value] of this.#kv.range(from, to)) yield [key, decodeIndexBlock(key, value)];
+  }
+
+  /** What the index knows of packs, by hex id. An entry whose checksum fails is left out: that pack is read again. */
+  async packs(): Promise<Map<string, IndexPack>> {
+    const { from, to } = indexRange("pack");
+    const packs = new Map<string, IndexPack>();
+    for await (const [key, value] of this.#kv.range(from, to)) {
+      const pack = decodeIndexPack(key, value);
+      if (pack) packs.set(toHex(key.subarray(1)), pack);
+    }
+    return packs;
+  }
+
+  /** Runs `decide` alone and writes what it answers in one batch. */
+  change(decide: () => Promise<IndexChange>, options: { readonly sync: boolean }): Promise<void> {
+    const run = this.#turn.then(async () => {
+      const { operations, newBlocks } = await decide();
+      if (operations.length === 0) return;
+      const blocks = this.#blocks + newBlocks;
+      const all = newBlocks === 0 ? operations : [...operations, blocksOperation(blocks)];
+      await this.#kv.batch(all, options);
+      this.#blocks = blocks;
+    });
+    this.#turn = run.catch(() => undefined);
+    return run;
+  }
+
+  close(): Promise<void> {
+    return this.#kv.close();
+  }
+
+  async #marks(keys: readonly Buffer[]): Promise<(number | undefined)[]> {
+    return (await this.#kv.getMany(keys)).map((value, i) => value && decodeIndexMark(keys[i] as Buffer, value));
+  }
+
+  async #count(): Promise<number> {
+    let count = 0;
+    for await (const _ of this.blockEntries()) count++;
+    return count;
+  }
+}
+
+export interface IndexChange {
+  readonly operations: readonly KvOperation[];
+  /** Block keys that were not in the index before. */
+  readonly newBlocks: number;
+}
+
+export function packOperation(packId: Uint8Array, pack: IndexPack): KvOperation {
+  const key = indexPackKey(packId);
+  return { type: "put", key, value: encodeIndexPack(key, pack) };
+}
+
+function blocksOperation(blocks: number): KvOperation {
+  return { type: "put", key: BLOCKS_MARK, value: encodeIndexMark(BLOCKS_MARK, blocks) };
+}
+
+function damagedValue(key: Uint8Array | undefined): never {
+  throw new CodedError("INDEX_DAMAGED", "an entry of the index does not match its checksum", {
+    facts: { key: key ? toHex(key) : undefined },
+  });
+}

@@ -1,0 +1,128 @@
+/**
+ * Makes packs and index agree when a node starts (FORMAT.md A1, A3).
+ *
+ * A pack that the index calls sealed, of the size it had, is taken as it is. Any other is read: by its footer, or
+ * record by record; then cut behind its last whole record, sealed, synced, and only then indexed. Before anything found is
+ * indexed it is synced: after a mere process crash it may so far be in memory only. Every step may be repeated
+ * after a crash in the middle. Damage between whole records is left in place, never cut away.
+ */
+
+import { encodePackFooter, PACK_HEADER_BYTES, recordBytes } from "@permafrost/format";
+import type { PackStore } from "@permafrost/packs";
+import { CodedError, fromHex, mapPool, toHex } from "@permafrost/std";
+import { type FoundRecord, indexFound } from "./indexing.ts";
+import { type NodeIndex, packOperation } from "./node-index.ts";
+import type { PackCatalog } from "./pack-catalog.ts";
+import { readFooter, readPackHeader, scanRecords } from "./pack-scan.ts";
+
+export interface RecoveryReport {
+  /** Packs that had to be read. */
+  readonly packsRead: number;
+  /** Packs cut at their end. */
+  readonly packsCut: number;
+  /** Packs without one whole record, set aside or removed. */
+  readonly packsSetAside: number;
+  /** Packs the index knows and the disk has not. */
+  readonly packsMissing: readonly string[];
+}
+
+const HEADERS_AT_ONCE = 8;
+
+/** The node id in the packs' headers, or undefined if no pack has a readable header. */
+export async function nodeIdOfPacks(packs: PackStore): Promise<string | undefined> {
+  for (const { name } of await packs.list()) {
+    const header = await readPackHeader(packs, name);
+    if (header) return toHex(header.nodeId);
+  }
+  return undefined;
+}
+
+/** Throws STORE_FOREIGN if any pack was made by another node. */
+export async function checkPackOwner(packs: PackStore, nodeId: string): Promise<void> {
+  await mapPool(await packs.list(), HEADERS_AT_ONCE, async ({ name }) => {
+    const header = await readPackHeader(packs, name);
+    if (header && toHex(header.nodeId) !== nodeId) {
+      throw new CodedError("STORE_FOREIGN", "a pack here was made by another node", {
+        facts: { pack: name, nodeId, packNodeId: toHex(header.nodeId) },
+        hint: "Put the disk back into its node, or remove node.json to take over all its packs.",
+      });
+    }
+  });
+}
+
+/** Fills the catalog and completes the index. The index may be empty: then every pack is read. */
+export async function recover(packs: PackStore, index: NodeIndex, catalog: PackCatalog): Promise<RecoveryReport> {
+  const known = await index.packs();
+  const listed = await packs.list();
+  const unread = [];
+  for (const { name, sizeBytes } of listed) {
+    const pack = known.get(name);
+    if (pack?.state === "sealed" && pack.sizeBytes === sizeBytes) catalog.set(name, sizeBytes, true);
+    else unread.push({ name, sizeBytes, indexedBytes: pack?.sizeBytes ?? 0 });
+    known.delete(name);
+  }
+  if (unread.length > 0) await packs.syncDirectory();
+  let packsCut = 0;
+  let packsSetAside = 0;
+  for (const one of unread) {
+    const outcome = await recoverPack(packs, index, catalog, one);
+    if (outcome === "cut") packsCut++;
+    if (outcome === "set aside") packsSetAside++;
+  }
+  if (packsSetAside > 0) await packs.syncDirectory();
+  return { packsRead: unread.length, packsCut, packsSetAside, packsMissing: [...known.keys()] };
+}
+
+interface UnreadPack {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** What the index counted as durable. */
+  readonly indexedBytes: number;
+}
+
+async function recoverPack(packs: PackStore, index: NodeIndex, catalog: PackCatalog, pack: UnreadPack) {
+  const { name, sizeBytes } = pack;
+  const footer = await readFooter(packs, name, sizeBytes);
+  if (footer) {
+    await packs.sync(name);
+    await indexSealed(packs, index, catalog, name, sizeBytes, footer.entries);
+    return "sealed";
+  }
+  const found: FoundRecord[] = [];
+  let endBytes = PACK_HEADER_BYTES;
+  for await (const record of scanRecords(packs, name, sizeBytes)) {
+    const { intact, ...entry } = record;
+    found.push({ ...entry, damaged: !intact });
+    if (intact) endBytes = record.offset + recordBytes(record.bodyBytes);
+  }
+  const kept = found.filter((record) => record.offset < endBytes);
+  if (kept.length === 0) {
+    // Nothing in it was ever acknowledged, unless the index says so: then people may want to look at it.
+    if (pack.indexedBytes > PACK_HEADER_BYTES) await packs.quarantine(name);
+    else await packs.delete(name);
+    return "set aside";
+  }
+  const whole = kept.filter((record) => !record.damaged);
+  const footerBytes = encodePackFooter(whole);
+  // The last record may lack its padding, which is zero anyway.
+  await packs.truncate(name, Math.min(endBytes, sizeBytes));
+  const padding = Buffer.alloc(Math.max(0, endBytes - sizeBytes));
+  await packs.append(name, Math.min(endBytes, sizeBytes), [padding, footerBytes]);
+  await packs.sync(name);
+  await indexSealed(packs, index, catalog, name, endBytes + footerBytes.length, kept);
+  return endBytes < sizeBytes ? "cut" : "sealed";
+}
+
+async function indexSealed(
+  packs: PackStore,
+  index: NodeIndex,
+  catalog: PackCatalog,
+  name: string,
+  sizeBytes: number,
+  found: readonly FoundRecord[],
+): Promise<void> {
+  catalog.set(name, sizeBytes, true);
+  await indexFound(index, packs, catalog, name, found);
+  const sealed = packOperation(fromHex(name), { state: "sealed", sizeBytes });
+  await index.change(async () => ({ operations: [sealed], newBlocks: 0 }), { sync: true });
+}
