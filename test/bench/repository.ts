@@ -5,12 +5,13 @@
  *   node test/bench/repository.ts [MiB]
  *
  * The data is made from a seed: half of it random, half compressible about 2 : 1, in extents of 128 KiB.
- * The memory store hashes and copies what it is sent, which a real store does in another process; it is counted here.
+ * The memory store hashes and copies what it is sent, which a real store does in another process; that is counted here,
+ * except in the first lines, whose store forgets everything.
  */
 
-import { memoryBlockStore } from "@permafrost/blocks";
+import { type BlockStore, memoryBlockStore } from "@permafrost/blocks";
 import type { StreamRoot } from "@permafrost/model";
-import { initRepository } from "@permafrost/repository";
+import { initRepository, type Repository } from "@permafrost/repository";
 import { fillCompressible, fillRandom } from "./content.ts";
 import { Xoshiro } from "./xoshiro.ts";
 
@@ -33,11 +34,15 @@ async function* source(data: Buffer): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < data.length; at += CHUNK_BYTES) yield data.subarray(at, at + CHUNK_BYTES);
 }
 
-const store = memoryBlockStore();
-const { repository } = await initRepository(store, {
-  name: "bench",
-  secret: { kind: "key", value: Buffer.alloc(32, 7).toString("base64") },
-});
+const SECRET = { kind: "key", value: Buffer.alloc(32, 7).toString("base64") } as const;
+const { repository } = await initRepository(memoryBlockStore(), { name: "bench", secret: SECRET });
+const forgetful: BlockStore = {
+  ...memoryBlockStore(),
+  reserve: async (_, ids) => ids.map(() => false),
+  put: async () => {},
+  confirm: async (_, ids) => ids.map(() => true),
+};
+const { repository: nowhere } = await initRepository(forgetful, { name: "nowhere", secret: SECRET });
 
 async function measure<T>(name: string, work: () => Promise<T>): Promise<T> {
   const started = performance.now();
@@ -54,9 +59,9 @@ async function measure<T>(name: string, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-async function backup(name: string, data: Buffer, parent?: StreamRoot): Promise<StreamRoot> {
+async function backup(name: string, data: Buffer, parent?: StreamRoot, into: Repository = repository): Promise<StreamRoot> {
   const { root, stats } = await measure(name, async () => {
-    const writer = repository.writer({ repositoryId: repository.id, sessionId: name, taskId: "bench", fence: 1n });
+    const writer = into.writer({ repositoryId: into.id, sessionId: name, taskId: "bench", fence: 1n });
     const written = await writer.writeStream(source(data), { chunking: "fixed", ...(parent ? { parent } : {}) });
     await writer.finish();
     return written;
@@ -74,6 +79,7 @@ async function restore(name: string, root: StreamRoot): Promise<void> {
 }
 
 const data = makeData();
+for (const name of ["first, cold, no store", "first, no store"]) await backup(name, data, undefined, nowhere);
 const first = await backup("first", data);
 await backup("unchanged", data, first);
 await backup("unchanged again", data, first);
