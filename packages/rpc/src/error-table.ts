@@ -35,6 +35,7 @@ export const STATUS_BY_CODE: Readonly<Record<string, Status>> = {
   // Bytes.
   BLOCK_MISSING: Status.DATA_LOSS,
   BLOCK_CORRUPT: Status.DATA_LOSS,
+  RECORD_CORRUPT: Status.DATA_LOSS,
   FORMAT_UNKNOWN: Status.DATA_LOSS,
   // Places.
   NOT_DURABLE: Status.UNAVAILABLE,

@@ -16,13 +16,10 @@ export const storageNodeConfig = z.strictObject({
         .min(8 * MIB)
         .max(4096 * MIB)
         .default(256 * MIB),
-      /** Free bytes of the disk that are left alone; below it the node answers STORE_FULL. */
-      reserveBytes: z
-        .int()
-        .min(0)
-        .default(512 * MIB),
+      /** Free bytes of the disk that blocks leave alone; below it the node answers STORE_FULL. Default: one pack and 5 % of the disk. */
+      reserveBytes: z.int().min(0).exactOptional(),
     })
-    .default({ packBytes: 256 * MIB, reserveBytes: 512 * MIB }),
+    .default({ packBytes: 256 * MIB }),
 });
 
 export type StorageNodeConfig = z.output<typeof storageNodeConfig>;

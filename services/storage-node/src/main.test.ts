@@ -140,8 +140,8 @@ describe("the storage node's process", () => {
     for (const signal of ["SIGKILL", "SIGTERM"] as const) {
       const { child, said, ended } = run("--config", file);
       try {
-        while (!said().includes("Listening")) {
-          if (child.exitCode !== null) throw new Error(said());
+        for (let looks = 0; !said().includes("Listening"); looks++) {
+          if (child.exitCode !== null || looks > 1_000) throw new Error(`it does not listen: ${said()}`);
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
         const address = /"address":"([^"]+)"/.exec(said())?.[1] ?? "";

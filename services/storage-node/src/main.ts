@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { blockService, startServer } from "@permafrost/rpc";
 import { checkListen, createLogger, type Lifecycle, loadConfig, readEnvironment, runService } from "@permafrost/runtime";
-import { CodedError, systemClock } from "@permafrost/std";
+import { CodedError } from "@permafrost/std";
 import { openStorage } from "@permafrost/storage";
 import { type StorageNodeConfig, storageNodeConfig } from "./config.ts";
 
@@ -20,13 +20,17 @@ export async function startStorageNode(
 ): Promise<{ readonly address: string }> {
   checkListen(config);
   const logger = createLogger({ name: config.name ?? "storage-node", level: config.log.level });
+  const { packBytes, reserveBytes } = config.storage;
   const store = await openStorage({
     directory: config.dataDirectory,
-    ...config.storage,
-    rebuildIndex: options.rebuildIndex ?? false,
-    clock: systemClock,
+    packBytesMax: packBytes,
+    ...(reserveBytes === undefined ? {} : { keepFreeBytes: reserveBytes }),
   });
   await lifecycle.onStop("store", () => store.close());
+  if (options.rebuildIndex) {
+    logger.info("Making the index anew from the packs");
+    await store.rebuildIndex();
+  }
   const server = await startServer({
     listen: config.listen,
     tokenFile: config.tokenFile,
