@@ -262,7 +262,7 @@ async function send(
     if (action.midBody?.atByte === at) await action.midBody.run();
     if (at >= cutAt) break;
     const stop = Math.min(at + PIECE_BYTES, cutAt, ...stops.filter((edge) => edge > at));
-    const piece = Buffer.from(source.read(at, stop - at));
+    const piece = at === action.corruptByteAt ? Buffer.from(source.read(at, stop - at)) : source.read(at, stop - at);
     if (at === action.corruptByteAt) piece[0] = (piece[0] ?? 0) ^ 0xff;
     if (!(await write(response, piece))) return;
     entry.responseBytes += piece.length;
