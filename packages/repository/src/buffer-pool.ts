@@ -5,7 +5,7 @@
  */
 
 const SMALL_BYTES_MAX = 8 * 1024;
-const CLASS_BYTES = [64 * 1024, 256 * 1024] as const;
+const CLASS_BYTES: readonly number[] = [64 * 1024, 256 * 1024];
 /** Per class; more than this many idle buffers are left to the garbage collector. */
 const IDLE_MAX = 256;
 
@@ -20,7 +20,7 @@ export class BufferPool {
   }
 
   release(buffer: Buffer): void {
-    const idle = this.#idle[CLASS_BYTES.findIndex((size) => size === buffer.length)];
+    const idle = this.#idle[CLASS_BYTES.indexOf(buffer.length)];
     if (idle && idle.length < IDLE_MAX) idle.push(buffer);
   }
 
