@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { type ControlConnection, connectControl, connectInput, type InputConnection } from "@permafrost/client";
 import { type NatsServer, startNatsServer } from "@permafrost/jobs";
 import { ensureTokenFile } from "@permafrost/runtime";
-import { CodedError, systemClock } from "@permafrost/std";
+import { CodedError, retry, systemClock } from "@permafrost/std";
 import { stringify } from "yaml";
 
 const MAIN = fileURLToPath(new URL("../../services/cli/src/main.ts", import.meta.url));
@@ -157,7 +157,8 @@ export class Cluster {
   }
 
   async input(): Promise<InputConnection["input"]> {
-    const { address } = await this.control.sessions.locateWorker({});
+    // A bus that was just wiped or restarted is found again by everyone within seconds.
+    const { address } = await retry(() => this.control.sessions.locateWorker({}), { attemptsMax: 60, delayMs: 500, delayMsMax: 500 });
     const connection = connectInput({ address, token: this.token });
     this.#inputs.push(connection);
     return connection.input;

@@ -68,11 +68,11 @@ export async function resources(cluster: Cluster, sessionId: string): Promise<co
 
 /** Backs up one stream through InputService. */
 export async function backupStream(cluster: Cluster, name: string, bytes: AsyncIterable<Uint8Array>): Promise<control.Session> {
+  const input = await cluster.input();
   const { sessionId } = await cluster.control.sessions.startBackup({
     repository: "acme",
     input: { $case: "stream", value: { name } },
   });
-  const input = await cluster.input();
   async function* steps(): AsyncIterable<control.UploadRequest> {
     yield { step: { $case: "open", value: { sessionId } } };
     yield { step: { $case: "entry", value: { path: "", type: "file", mode: 0, size: 0n, linkTarget: "" } } };

@@ -10,7 +10,10 @@ let repository: Repository;
 let session: number;
 
 beforeEach(async () => {
-  ({ repository } = await initRepository(memoryBlockStore(), { name: "acme", secret: { kind: "key", value: Buffer.alloc(32, 7).toString("base64") } }));
+  ({ repository } = await initRepository(memoryBlockStore(), {
+    name: "acme",
+    secret: { kind: "key", value: Buffer.alloc(32, 7).toString("base64") },
+  }));
   session = 0;
 });
 

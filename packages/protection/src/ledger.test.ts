@@ -12,7 +12,10 @@ let number: number;
 const quick: Clock = { ...systemClock, sleep: async () => undefined };
 
 beforeEach(async () => {
-  ({ repository } = await initRepository(memoryBlockStore(), { name: "acme", secret: { kind: "key", value: Buffer.alloc(32, 7).toString("base64") } }));
+  ({ repository } = await initRepository(memoryBlockStore(), {
+    name: "acme",
+    secret: { kind: "key", value: Buffer.alloc(32, 7).toString("base64") },
+  }));
   objects = new Map();
   number = 0;
 });

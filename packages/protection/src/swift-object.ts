@@ -103,15 +103,13 @@ export async function restoreObject(
   const deleteAt = entry.headers["x-delete-at"];
   if (deleteAt !== undefined && Number(deleteAt) * 1000 <= clock.now())
     return { bytes: 0, warning: `${container}/${entry.name} has expired and is not restored` };
-  const headers = { ...entry.headers, "content-type": entry.contentType };
+  const headers: Record<string, string> = { ...entry.headers, "content-type": entry.contentType };
   if (entry.kind === "slo") {
     const manifest = await readAll(reader.readStream(content, { signal }));
     await cloud.object.putManifest(container, entry.name, prefixed(manifest, prefix), headers, { signal });
   } else {
-    const mapped =
-      entry.kind === "dlo" && prefix !== ""
-        ? { ...headers, "x-object-manifest": prefix + (headers as Record<string, string>)["x-object-manifest"] }
-        : headers;
+    const manifest = headers["x-object-manifest"];
+    const mapped = manifest === undefined || prefix === "" ? headers : { ...headers, "x-object-manifest": prefix + manifest };
     await cloud.object.putObject(container, entry.name, counted(reader.readStream(content, { signal }), progress), {
       sizeBytes: content.sizeBytes,
       headers: mapped,
@@ -136,8 +134,8 @@ export async function verifyObject(
   const what = `${container}/${entry.name}`;
   const named = (differences: readonly string[]) => differences.map((d) => `${what}: ${d}`);
   try {
-    const got = await cloud.object.headObject(container, entry.name, { query: { "multipart-manifest": "get" } });
-    const expected = { ...entry.headers, "content-type": entry.contentType };
+    const got = await cloud.object.headObject(container, entry.name, { query: { "multipart-manifest": "get", format: "raw" } });
+    const expected: Record<string, string> = { ...entry.headers, "content-type": entry.contentType };
     const manifest = entry.headers["x-object-manifest"];
     if (manifest !== undefined) expected["x-object-manifest"] = prefix + manifest;
     const differences = named(fieldDifferences(expected, { ...kept(got), "content-type": got["content-type"] }));

@@ -14,13 +14,12 @@ export async function* readVolume(
   sizeGiB: number,
 ): AsyncIterable<Uint8Array> {
   const { cloud, ledger, signal } = context;
-  const sizeBytes = sizeGiB * 2 ** 30;
   const imageId = await ledger.obtain(TEMPORARY_IMAGE, subject, async (name) => {
     return (
       await cloud.volume.uploadToImage(volumeId, { imageName: name, diskFormat: "raw", containerFormat: "bare", force: false })
     ).imageId;
   });
-  await cloud.image.waitFor(imageId, ["active"], { signal, sizeBytes });
+  const { sizeBytes } = await cloud.image.waitFor(imageId, ["active"], { signal, sizeBytes: sizeGiB * 2 ** 30 });
   yield* cloud.image.download(imageId, { sizeBytes, signal });
   await ledger.release(TEMPORARY_IMAGE, subject, imageId);
 }
