@@ -126,7 +126,7 @@ async function* read(
           hash?.update(chunk);
           yield chunk;
         }
-        if (what.expected === undefined || received === what.expected) return checkHash(request, what.wantedHash, hash, received);
+        if (what.expected === undefined || received === what.expected) break;
         failure = truncated(request, received, what.expected);
       } catch (error) {
         request.signal?.throwIfAborted();
@@ -146,6 +146,7 @@ async function* read(
       const bound = Math.min(RESUME_DELAY_MS_MAX, RESUME_DELAY_MS * 2 ** (stalled - 1));
       await client.clock.sleep(bound * client.random.fraction(), request.signal);
     }
+    checkHash(request, what.wantedHash, hash, received);
   } finally {
     // The reader may have stopped early: the connection must not stay with the rest of the body in it.
     reply?.body.destroy();

@@ -186,7 +186,14 @@ async function* guarded(source: AsyncIterable<Uint8Array>, onFailure: (error: un
 function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): HeaderMap {
   const flat: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(", ") : value;
+    if (value !== undefined) flat[name.toLowerCase()] = decodeHeader(Array.isArray(value) ? value.join(", ") : value);
   }
   return flat;
+}
+
+/** UTF-8 where the bytes are that; undici gives one code unit per byte. */
+function decodeHeader(value: string): string {
+  if (!/[\x80-\xff]/.test(value) || /[^\x00-\xff]/.test(value)) return value;
+  const text = Buffer.from(value, "latin1").toString("utf8");
+  return text.includes("\ufffd") ? value : text;
 }

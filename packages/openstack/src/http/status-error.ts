@@ -67,8 +67,10 @@ export function serviceMessage(bodyText: string): string {
       // not JSON after all: taken as text below
     }
   }
-  const text = found ?? trimmed.replace(/<(style|script|title)\b[^>]*>[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " ");
-  return text
+  // Glance's JSON carries HTML, too: webob puts `<br /><br />` behind the sentence.
+  return (found ?? trimmed)
+    .replace(/<(style|script|title)\b[^>]*>[\s\S]*?<\/\1>/gi, " ")
+    .replace(/<[^>]*>/g, " ")
     .replace(/&[a-z#0-9]+;/gi, " ")
     .replace(/\s+/g, " ")
     .trim()

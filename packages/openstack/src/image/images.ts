@@ -132,34 +132,44 @@ export function imagesApi(client: ServiceClient): ImagesApi {
     return imageFromWire(await client.json({ method: "GET", path: path(id), expect: [200] }));
   }
 
+  async function update(id: string, changes: ImageChanges): Promise<Image> {
+    const operations = imagePatch(changes);
+    if (operations.length === 0) return await get(id);
+    const wire = await client.json<Record<string, unknown>>({
+      method: "PATCH",
+      path: path(id),
+      headers: { "content-type": "application/openstack-images-v2.1-json-patch" },
+      json: operations,
+      // `add` and `replace` can be repeated, a second `remove` is 409.
+      idempotent: (changes.removeProperties ?? []).length === 0,
+      expect: [200],
+    });
+    return imageFromWire(wire);
+  }
+
+  async function setTags(id: string, change: (tags: readonly string[]) => string[]): Promise<void> {
+    await update(id, { tags: change((await get(id)).tags) });
+  }
+
   return {
     list,
     get,
+    update,
     async create(fields) {
       return imageFromWire(await client.json({ method: "POST", path: "/images", json: imageToWire(fields), expect: [201] }));
-    },
-    async update(id, changes) {
-      const operations = imagePatch(changes);
-      if (operations.length === 0) return await get(id);
-      const wire = await client.json<Record<string, unknown>>({
-        method: "PATCH",
-        path: path(id),
-        headers: { "content-type": "application/openstack-images-v2.1-json-patch" },
-        json: operations,
-        // `add` and `replace` can be repeated, a second `remove` is 409.
-        idempotent: (changes.removeProperties ?? []).length === 0,
-        expect: [200],
-      });
-      return imageFromWire(wire);
     },
     async delete(id) {
       await client.send({ method: "DELETE", path: path(id), expect: [204, 404] });
     },
     async addTag(id, tag) {
-      await client.send({ method: "PUT", path: `${path(id)}/tags/${encodeURIComponent(tag)}`, expect: [204] });
+      if (isPathTag(tag))
+        await client.send({ method: "PUT", path: `${path(id)}/tags/${encodeURIComponent(tag)}`, expect: [204] });
+      else await setTags(id, (tags) => [...tags.filter((one) => one !== tag), tag]);
     },
     async removeTag(id, tag) {
-      await client.send({ method: "DELETE", path: `${path(id)}/tags/${encodeURIComponent(tag)}`, expect: [204, 404] });
+      if (isPathTag(tag))
+        await client.send({ method: "DELETE", path: `${path(id)}/tags/${encodeURIComponent(tag)}`, expect: [204, 404] });
+      else await setTags(id, (tags) => tags.filter((one) => one !== tag));
     },
     async deactivate(id) {
       await client.send({ method: "POST", path: `${path(id)}/actions/deactivate`, idempotent: true, expect: [204] });
@@ -191,6 +201,11 @@ export function imagesApi(client: ServiceClient): ImagesApi {
         options,
       }),
   };
+}
+
+/** Glance takes the bytes of a tag in a path for Latin-1 and a slash for a further part: such tags go by the list of tags. */
+function isPathTag(tag: string): boolean {
+  return /^[ -~]+$/.test(tag) && !tag.includes("/");
 }
 
 /** Our names from Glance's; unknown members are custom properties. */
