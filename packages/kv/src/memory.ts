@@ -9,7 +9,7 @@ import type { Kv, KvOperation } from "./kv.ts";
 
 export interface MemoryKv extends Kv {
   /** A new store with what is surely durable (`synced`) or with everything (`all`). This one is closed. */
-  afterCrash(keep: "synced" | "all"): MemoryKv;
+  afterCrash(keep: "synced" | "all", options?: MemoryKvOptions): MemoryKv;
   /** Changes a stored value behind the store's back; for tests of damage. */
   tamper(key: Uint8Array, value: Uint8Array | undefined): void;
 }
@@ -67,9 +67,9 @@ function memoryKvOver(initial: Map<string, Uint8Array>, options: MemoryKvOptions
     async close() {
       closed = true;
     },
-    afterCrash(keep) {
+    afterCrash(keep, next = {}) {
       closed = true;
-      return memoryKvOver(keep === "all" ? entries : synced, {});
+      return memoryKvOver(keep === "all" ? entries : synced, next);
     },
     tamper(key, value) {
       if (value) entries.set(text(key), value);
