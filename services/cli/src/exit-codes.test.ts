@@ -84,7 +84,9 @@ test("130: the first Ctrl-C cancels and waits for the cleanup", async () => {
     cancelled = resolve;
   });
   world.cluster.onCancel = () => cancelled();
-  world.cluster.ended = session({ state: "cancelled" });
+  const failure = { code: "CANCELLED", message: "The session was cancelled", hint: "", facts: {} };
+  world.cluster.ended = session({ state: "cancelled", failure });
+  world.cluster.resourceList = [resource({ state: "failed", failure })];
   world.cluster.watches = [
     [
       () => {
@@ -100,7 +102,7 @@ test("130: the first Ctrl-C cancels and waits for the cleanup", async () => {
   ];
   expect(await world.run(...BACKUP)).toBe(EXIT.interrupted);
   expect(world.cluster.requestOf("cancelSession")).toEqual({ sessionId: "20261123T170000Z-0a1b2c3d" });
-  expect(world.stderr.text).toContain("Cancelling; waiting until temporary objects are removed.");
+  expect(world.stderr.text).toBe("Cancelling; waiting until temporary objects are removed. Ctrl-C again leaves at once.\n");
   expect(world.left).toEqual([]);
 });
 

@@ -4,7 +4,7 @@
  */
 
 import { formatBytes, formatDuration } from "./amounts.ts";
-import type { Resource, Session } from "./api.ts";
+import type { Failure, Resource, Session } from "./api.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfState } from "./exit-codes.ts";
 import type { Followed } from "./follow.ts";
 import { listValue, printable } from "./output/render.ts";
@@ -70,10 +70,12 @@ export function summaryLine(session: Session): string {
 
 async function sayProblems(run: Run, session: Session, resources: readonly Resource[]): Promise<void> {
   for (const warning of session.warnings) await run.note(`Warning: ${printable(warning)}`);
-  if (session.failure !== undefined) await run.warn(`Error: ${failureText(session.failure)}`);
+  // Who cancelled a session knows why everything in it stopped.
+  const isNews = (failure: Failure | undefined) => failure !== undefined && !(session.state === "cancelled" && failure.code === "CANCELLED");
+  if (isNews(session.failure)) await run.warn(`Error: ${failureText(session.failure)}`);
   for (const resource of resources) {
     const name = `${resource.type} ${printable(resource.name || resource.id)}`;
-    if (resource.failure !== undefined) await run.warn(`Failed: ${name}: ${failureText(resource.failure)}`);
+    if (isNews(resource.failure)) await run.warn(`Failed: ${name}: ${failureText(resource.failure)}`);
     for (const mismatch of resource.mismatches) await run.warn(`Mismatch: ${name}: ${printable(mismatch)}`);
     for (const warning of resource.warnings) await run.note(`Warning: ${name}: ${printable(warning)}`);
   }

@@ -141,8 +141,8 @@ async function upload(
     .then(
       () => undefined,
       async (error: unknown) => {
-        // Without its bytes the session cannot end well; cancelled, it ends now.
-        await cluster.sessions.cancelSession({ sessionId }).catch(() => undefined);
+        // Without its bytes the session cannot end well; cancelled, it ends now. Ctrl-C has asked for that already.
+        if (!run.interrupts.happened) await cluster.sessions.cancelSession({ sessionId }).catch(() => undefined);
         return CodedError.from(sourceError ?? error);
       },
     );

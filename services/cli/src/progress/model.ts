@@ -20,6 +20,8 @@ export class ProgressModel {
   readonly #startMs: number;
   readonly #rate = new RateWindow();
   readonly #running = new Map<string, Running>();
+  /** Bytes processed by resource: a stream has no size until it ends, so the session's own sum leaves it out. */
+  readonly #done = new Map<string, bigint>();
   #session: Session | undefined;
 
   constructor(startMs: number) {
@@ -28,12 +30,10 @@ export class ProgressModel {
 
   /** Takes one message of WatchSession. */
   update(session: Session | undefined, changed: readonly Resource[], nowMs: number): void {
-    if (session !== undefined) {
-      this.#session = session;
-      this.#rate.add(nowMs, Number(session.bytesDone));
-    }
+    if (session !== undefined) this.#session = session;
     for (const resource of changed) {
       const key = `${resource.type}/${resource.id}`;
+      this.#done.set(key, resource.bytesDone);
       if (resource.state !== "running") {
         this.#running.delete(key);
         continue;
@@ -42,6 +42,13 @@ export class ProgressModel {
       rate.add(nowMs, Number(resource.bytesDone));
       this.#running.set(key, { resource, rate });
     }
+    this.#rate.add(nowMs, Number(this.#bytesDone()));
+  }
+
+  #bytesDone(): bigint {
+    const sum = [...this.#done.values()].reduce((total, bytes) => total + bytes, 0n);
+    const known = this.#session?.bytesDone ?? 0n;
+    return sum > known ? sum : known;
   }
 
   /** The session's line and those of what runs; each cut to `width`. */
@@ -68,12 +75,13 @@ export class ProgressModel {
     if (session === undefined) return `starting  ${elapsed}`;
     const ended = session.succeeded + session.failed + session.skipped;
     const rate = this.#rate.bytesPerSecond(nowMs);
-    const left = Number(session.bytesTotal - session.bytesDone);
+    const done = this.#bytesDone();
+    const left = Number(session.bytesTotal - done);
     const parts = [
       `${session.kind} ${session.id}`,
       session.phase,
-      share(session.bytesDone, session.bytesTotal),
-      amount(session.bytesDone, session.bytesTotal),
+      share(done, session.bytesTotal),
+      amount(done, session.bytesTotal),
       rateText(rate),
       rate !== undefined && rate > 0 && left > 0 ? `ETA ${formatDuration((left / rate) * 1000)}` : "",
       session.resources > 0 ? `${ended}/${session.resources} resources` : "",

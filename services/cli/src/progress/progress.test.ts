@@ -27,6 +27,15 @@ test("the rate is that of the last ten seconds, and a stall shows", () => {
   expect(model.sessionLine(30_000)).toContain("5.0 MiB/s");
 });
 
+test("a stream without a known size shows its bytes and rate, and no share or ETA", () => {
+  const model = new ProgressModel(0);
+  const stream = (done: bigint) => resource({ type: "input.stream", id: "s", state: "running", bytesTotal: 0n, bytesDone: done });
+  const unsized = session({ state: "running", phase: "stream", resources: 1, succeeded: 0, bytesTotal: 0n, bytesDone: 0n });
+  model.update(unsized, [stream(0n)], 0);
+  model.update(unsized, [stream(20n * MIB)], 2000);
+  expect(model.sessionLine(2000)).toBe("backup 20261123T170000Z-0a1b2c3d  stream  20 MiB  10 MiB/s  0/1 resources  2.0s");
+});
+
 test("running resources have a line each, ended ones none, too many are counted", () => {
   const model = new ProgressModel(0);
   const many = Array.from({ length: RESOURCE_LINES_MAX + 3 }, (_, at) => volume(`v${at}`, 200n * MIB));
