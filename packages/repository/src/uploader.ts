@@ -8,10 +8,10 @@
  * whatever becomes of the stream that offered it, since another stream may count on it.
  */
 
-import { setImmediate } from "node:timers/promises";
 import type { BlockStore, Scope, SealedBlock } from "@permafrost/blocks";
 import type { BlockKind } from "@permafrost/crypto";
 import { type BlockId, IDS_PER_REQUEST_MAX, MESSAGE_BYTES } from "@permafrost/model";
+import { nextTurn } from "@permafrost/std";
 import { BufferPool } from "./buffer-pool.ts";
 import { Confirmations } from "./confirmations.ts";
 import { RecentIds } from "./recent-ids.ts";
@@ -194,7 +194,7 @@ export class Uploader {
         if (sliceBytes >= SEAL_SLICE_BYTES) {
           sliceBytes = 0;
           this.#changed();
-          await setImmediate();
+          await nextTurn();
           this.throwIfFailed();
         }
       }

@@ -5,3 +5,4 @@ export { canonicalJson, type Json, type JsonObject } from "./json.ts";
 export { mapPool } from "./pool.ts";
 export { type Random, randomId, systemRandom } from "./random.ts";
 export { type RetryOptions, retry } from "./retry.ts";
+export { nextTurn } from "./turn.ts";
