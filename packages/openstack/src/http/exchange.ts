@@ -62,6 +62,8 @@ export async function exchange(dispatcher: Dispatcher, request: ExchangeRequest)
       bodyTimeout: request.bodyIdleTimeoutMs,
       signal: request.signal ?? null,
     });
+    // A body that breaks or is destroyed before anybody reads it would end the process; a reader still gets its error.
+    reply.body.on("error", () => {});
     return { status: reply.statusCode, headers: flatten(reply.headers), body: reply.body };
   } catch (error) {
     request.signal?.throwIfAborted();
@@ -193,7 +195,6 @@ function flatten(headers: Readonly<Record<string, string | string[] | undefined>
 
 /** UTF-8 where the bytes are that; undici gives one code unit per byte. */
 function decodeHeader(value: string): string {
-  if (!/[\x80-\xff]/.test(value) || /[^\x00-\xff]/.test(value)) return value;
   const text = Buffer.from(value, "latin1").toString("utf8");
   return text.includes("\ufffd") ? value : text;
 }
