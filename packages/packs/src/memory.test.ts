@@ -11,6 +11,7 @@ describe("memory packs with faults", () => {
     ["kept", ["new", "old"], "synced+more"],
     ["zero-tail", ["new", "old"], "synced\0\0\0\0\0"],
     ["entry-lost", ["old"], "synced+more"],
+    ["process", ["new", "old"], "synced+more"],
   ])("crash: %s", async (mode, names, content) => {
     const packs = memoryPacks();
     await packs.create("old");
@@ -22,6 +23,19 @@ describe("memory packs with faults", () => {
     const after = packs.afterCrash(mode);
     expect((await after.list()).map((pack) => pack.name)).toEqual(names);
     expect((await after.read("old", 0, 100)).toString()).toBe(content);
+  });
+
+  it("keeps in memory, not on disk, what a process that ended had not synced", async () => {
+    const packs = memoryPacks();
+    await packs.create("a");
+    await packs.append("a", 0, [utf8("unsynced")]);
+    const after = packs.afterCrash("process");
+    expect((await after.read("a", 0, 100)).toString()).toBe("unsynced");
+    expect(await after.afterCrash("lost").list()).toEqual([]);
+    await after.syncDirectory();
+    expect(await after.afterCrash("lost").sizeBytes("a")).toBe(0);
+    await after.sync("a");
+    expect(await after.afterCrash("lost").sizeBytes("a")).toBe(8);
   });
 
   it("tears unsynced writes at sectors", async () => {

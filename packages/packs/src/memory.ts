@@ -13,9 +13,10 @@ import type { PackStore } from "./packs.ts";
 /**
  * `lost`: nothing unsynced. `kept`: everything. `torn`: every second 512-byte sector of unsynced writes. `zero-tail`: sizes
  * grew but unsynced bytes are zeros. `entry-lost`: all bytes are there, directory changes since the last sync are not.
+ * `process`: only the process ended; all is there, and what was not durable still is not.
  */
-export type CrashMode = "lost" | "kept" | "torn" | "zero-tail" | "entry-lost";
-export const CRASH_MODES: readonly CrashMode[] = ["lost", "kept", "torn", "zero-tail", "entry-lost"];
+export type CrashMode = "lost" | "kept" | "torn" | "zero-tail" | "entry-lost" | "process";
+export const CRASH_MODES: readonly CrashMode[] = ["lost", "kept", "torn", "zero-tail", "entry-lost", "process"];
 
 export type PackOperation = "create" | "append" | "truncate" | "sync" | "syncDirectory" | "delete" | "quarantine";
 
@@ -50,9 +51,13 @@ export function memoryPacks(options: MemoryPackStoreOptions = {}): MemoryPackSto
   return memoryPacksOver(new Map(), options);
 }
 
-function memoryPacksOver(initial: Map<string, File>, options: MemoryPackStoreOptions): MemoryPackStore {
+function memoryPacksOver(
+  initial: Map<string, File>,
+  options: MemoryPackStoreOptions,
+  durable: Map<string, File> = initial,
+): MemoryPackStore {
   const files = new Map(initial);
-  let durableEntries = new Map(initial);
+  let durableEntries = new Map(durable);
   const bad = (name: string) => `bad:${name}`;
   const step = async <T>(operation: PackOperation, name: string, work: () => T): Promise<T> => {
     try {
@@ -139,6 +144,10 @@ function memoryPacksOver(initial: Map<string, File>, options: MemoryPackStoreOpt
     async close() {},
 
     afterCrash(mode, next = {}) {
+      if (mode === "process") {
+        const copies = new Map<File, File>();
+        return memoryPacksOver(copyOf(files, copies), next, copyOf(durableEntries, copies));
+      }
       const entries = mode === "kept" || mode === "torn" || mode === "zero-tail" ? files : durableEntries;
       const survivors = new Map<string, File>();
       for (const [name, file] of entries) {
@@ -153,6 +162,16 @@ function memoryPacksOver(initial: Map<string, File>, options: MemoryPackStoreOpt
       files.delete(name);
     },
   };
+}
+
+/** Files of their own, so that the store before and the one after do not share changes; one copy per file. */
+function copyOf(files: Map<string, File>, copies: Map<File, File>): Map<string, File> {
+  const copy = (file: File): File => {
+    const made = copies.get(file) ?? { ...file, syncFailed: false };
+    copies.set(file, made);
+    return made;
+  };
+  return new Map([...files].map(([name, file]) => [name, copy(file)]));
 }
 
 function bytesAfterCrash(file: File, mode: CrashMode): Buffer {

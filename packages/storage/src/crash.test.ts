@@ -86,7 +86,8 @@ describe("a crash at any step", () => {
           const store = await restarted.open();
           await checkAcknowledged(store, acked);
           const before = await contents(store);
-          const again = await restarted.restart(mode, keep).open();
+          // What a recovery has answered for is durable: power is lost right after it.
+          const again = await restarted.restart(mode === "process" ? "lost" : mode, keep).open();
           expect(await contents(again)).toEqual(before);
           for await (const finding of again.scrub()) expect(finding).toBeUndefined();
           await again.put(scope, [testBlock("after")]);
@@ -95,7 +96,7 @@ describe("a crash at any step", () => {
         }
       }
     }
-    expect(recoveries).toBe((steps + 1) * 15);
+    expect(recoveries).toBe((steps + 1) * CRASH_MODES.length * 3);
   }, 120_000);
 
   it("in the middle of a recovery loses nothing either", async () => {
