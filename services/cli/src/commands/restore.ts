@@ -49,7 +49,7 @@ Examples:
   permafrost restore latest --repository production --to-cloud other --to-project copy --dry-run
   permafrost restore latest --repository production --to-cloud other --to-project copy --verify data
   permafrost restore 20261123T17 --repository production --to-cloud other --map volume-type:ssd=fast --map zone:*=nova
-  permafrost restore latest --repository production --to-path /tmp/etc
+  permafrost restore latest --repository production --to-path restored-etc
   permafrost restore latest --repository production --name mysql --to-stdout > dump.sql`,
     );
   withRepository(restore)
