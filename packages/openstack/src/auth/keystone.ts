@@ -30,7 +30,7 @@ export async function authenticate(transport: Transport, config: CloudConfig, si
   throw await explainRefusal(transport, config, signal);
 }
 
-/** The token, or undefined for a 401. */
+/** The token, or undefined when Keystone refuses the credential. */
 async function tryScope(
   transport: Transport,
   config: CloudConfig,
@@ -45,10 +45,11 @@ async function tryScope(
     body: JSON.stringify(authBody(config.credential, scope)),
     // A second token harms nobody, so a lost answer is simply asked for again.
     idempotent: true,
-    expect: [201],
+    // A token that does not exist or has expired is 404 here (keystone/token/provider.py `TokenNotFound`).
+    expect: config.credential.kind === "token" ? [201, 404] : [201],
     signal,
   });
-  if (reply.status === 401) {
+  if (reply.status !== 201) {
     await errorText(reply, { method: "POST", url });
     return undefined;
   }

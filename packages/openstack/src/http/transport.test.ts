@@ -258,6 +258,22 @@ describe("tokens", () => {
     expect(scopes.slice(-2)).toEqual([{ name: "project-1", domain: { id: "default" } }, { id: "project-1" }]);
   });
 
+  it("says AUTH_FAILED for a token that Keystone does not find", async () => {
+    server.on("/identity/v3/auth/tokens", answer(404, { error: { code: 404, message: "Failed to validate token" } }));
+    const config = { ...server.config(), credential: { kind: "token", label: "the token", token: "gone" } } as const;
+    expect((await failure(openCloud(config, { clock, random: steadyRandom }))).code).toBe("AUTH_FAILED");
+  });
+
+  it("says PROJECT_UNKNOWN for an application credential of another project, and for no project at all", async () => {
+    const credential = { kind: "applicationCredential", label: "a", credential: { id: "a" }, secret: "s" } as const;
+    const parts = { clock, random: steadyRandom };
+    const other = await failure(openCloud({ ...server.config(), credential }, { ...parts, project: "elsewhere" }));
+    expect([other.code, other.facts.known]).toEqual(["PROJECT_UNKNOWN", "p"]);
+    const user = { id: "user-1", name: "u", domain: { id: "default", name: "Default" } };
+    server.logins.push(answer(201, { token: { user, expires_at: "2026-01-01T01:00:00Z" } }, { "x-subject-token": "t" }));
+    expect((await failure(openCloud({ ...server.config(), scope: { kind: "unscoped" } }, parts))).code).toBe("PROJECT_UNKNOWN");
+  });
+
   it("takes a login page for no Keystone", async () => {
     server.logins.push(answer(201, "<html>"));
     expect((await failure(server.open(clock, steadyRandom))).code).toBe("BAD_RESPONSE");

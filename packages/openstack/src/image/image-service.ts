@@ -1,4 +1,7 @@
-/** Glance v2 as one object. */
+/**
+ * Glance v2 as one object: metadata, data and members of images, put together from their files.
+ * Has no behaviour of its own.
+ */
 
 import type { ServiceClient } from "../http/service-client.ts";
 import { type ImageDataApi, imageDataApi } from "./image-data.ts";

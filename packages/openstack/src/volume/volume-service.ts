@@ -1,4 +1,7 @@
-/** Cinder v3 as one object. */
+/**
+ * Cinder v3 as one object: volumes, their snapshots and actions, and what is on offer, put together from their files.
+ * Has no behaviour of its own.
+ */
 
 import type { ServiceClient } from "../http/service-client.ts";
 import { type VolumeActionsApi, volumeActionsApi } from "./volume-actions.ts";
