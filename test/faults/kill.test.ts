@@ -122,7 +122,7 @@ describe("with one node", () => {
   }, 240_000);
 
   it("that is full: a clear error, the last restore point stays", async () => {
-    await start({ storage: { reserveBytes: Number.MAX_SAFE_INTEGER } });
+    cluster = await Cluster.start({ storage: { reserveBytes: 2 ** 50 } });
     const refused = cluster.control.repositories.initRepository({
       name: "other",
       secret: { kind: { $case: "passphrase", value: "x" } },

@@ -30,7 +30,7 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
     await enterPhase(context, "prepare");
     const [found] = await context.board.run<"discover">(
       context.repository,
-      context.writer,
+      context.newWriter,
       [{ ...base, id: "discover-1", kind: "discover", source: spec.target, selection: spec.selection }],
       { signal: context.signal },
     );
@@ -84,7 +84,7 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
           ...(old ? { parent: old } : {}),
         };
       });
-    await context.board.run<"capture">(context.repository, context.writer, captures, {
+    await context.board.run<"capture">(context.repository, context.newWriter, captures, {
       signal: context.signal,
       onUpdate: (task, entry) => {
         if (entry.result === undefined)
@@ -139,7 +139,7 @@ export async function runInputBackup(context: RunContext, spec: InputBackupSpec)
     });
     const [outcome] = await context.board.run<"upload">(
       context.repository,
-      context.writer,
+      context.newWriter,
       [
         {
           sessionId: spec.sessionId,
@@ -201,7 +201,7 @@ async function freeze(
   if (resources.length === 0) return { frozen: new Map(), window: undefined };
   const [outcome] = await context.board.run<"freeze">(
     context.repository,
-    context.writer,
+    context.newWriter,
     [
       {
         sessionId: spec.sessionId,

@@ -48,7 +48,7 @@ export async function runCheck(context: RunContext, spec: CheckSpec): Promise<vo
         });
       }
     }
-    await context.board.run<"check">(context.repository, context.writer, tasks, {
+    await context.board.run<"check">(context.repository, context.newWriter, tasks, {
       signal: context.signal,
       onUpdate: (task, entry) => {
         if (entry.result === undefined)

@@ -233,11 +233,11 @@ export class Coordinator {
     const stored = await store.get(sessionId);
     if (stored !== undefined && stored.state !== "running") return await this.#close(sessionId);
     view.update(stored ?? firstRecord(spec, sourceOf(spec)));
-    const writer = repository.writer(scopeOf(sessionId, repository.id, this.#holder));
+    const newWriter = () => repository.writer(scopeOf(sessionId, repository.id, this.#holder));
     const context: RunContext = {
       repository,
       store,
-      writer,
+      newWriter,
       board: this.#board,
       view,
       clock: this.#options.clock,
@@ -278,7 +278,7 @@ export class Coordinator {
 
   async #sweepLost(repository: Repository, record: SessionRecord): Promise<void> {
     if (record.kind !== "backup" || record.source.input !== "tenant" || record.source.cloud === undefined) return;
-    const writer = repository.writer(scopeOf(record.id, repository.id, this.#holder));
+    const newWriter = () => repository.writer(scopeOf(record.id, repository.id, this.#holder));
     const source = {
       cloud: record.source.cloud,
       ...(record.source.projectId === undefined ? {} : { project: record.source.projectId }),
@@ -286,7 +286,7 @@ export class Coordinator {
     const task = { id: "sweep-1", sessionId: record.id, repositoryId: repository.id, kind: "sweep" as const, source };
     // Not awaited: it needs a worker, and sessions should not wait for one to come.
     void this.#board
-      .run<"sweep">(repository, writer, [task], { signal: new AbortController().signal })
+      .run<"sweep">(repository, newWriter, [task], { signal: new AbortController().signal })
       .then(() => this.#board.clear(record.id))
       .catch((error: unknown) => this.#event(`Sweep failed: ${toFailure(error).message}`, record.id, toFailure(error).code));
   }

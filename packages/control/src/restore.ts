@@ -43,7 +43,7 @@ export async function runRestore(context: RunContext, spec: RestoreSpec): Promis
     await enterPhase(context, "plan", { parentId: point.id, dryRun: spec.dryRun });
     const [planned] = await context.board.run<"plan">(
       context.repository,
-      context.writer,
+      context.newWriter,
       [{ ...base, id: "plan-1", kind: "plan", options: spec.options, resources: usable }],
       {
         signal: context.signal,
@@ -104,7 +104,7 @@ export async function runRestore(context: RunContext, spec: RestoreSpec): Promis
           targets: { ...targets },
         });
       }
-      await context.board.run<"apply">(context.repository, context.writer, tasks, {
+      await context.board.run<"apply">(context.repository, context.newWriter, tasks, {
         signal: context.signal,
         onUpdate: (task, entry) => {
           if (entry.result === undefined)
@@ -158,7 +158,7 @@ async function verify(
       };
     });
   for (const task of tasks) context.view.patchResource(task.resource, { state: "running", bytesDone: 0 });
-  await context.board.run<"verify">(context.repository, context.writer, tasks, {
+  await context.board.run<"verify">(context.repository, context.newWriter, tasks, {
     signal: context.signal,
     onUpdate: (task, entry) => context.view.patchResource(task.resource, { bytesDone: entry.bytesDone }),
     onOutcome: (task, outcome) => {

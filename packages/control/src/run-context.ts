@@ -2,7 +2,7 @@
 
 import type { ResourceResult, SessionRecord, SessionSource } from "@permafrost/model";
 import type { Repository, Writer } from "@permafrost/repository";
-import { type Clock, CodedError, isoTime } from "@permafrost/std";
+import { type Clock, CodedError, isoTime, retry } from "@permafrost/std";
 import type { SessionSpec } from "./session-spec.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { SessionView } from "./session-view.ts";
@@ -11,7 +11,8 @@ import type { TaskBoard } from "./task-board.ts";
 export interface RunContext {
   readonly repository: Repository;
   readonly store: SessionStore;
-  readonly writer: Writer;
+  /** A new writer each time: one that failed once stays failed. */
+  readonly newWriter: () => Writer;
   readonly board: TaskBoard;
   readonly view: SessionView;
   readonly clock: Clock;
@@ -60,26 +61,65 @@ export async function enterPhase(
   phase: SessionRecord["phase"],
   change: Partial<SessionRecord> = {},
 ): Promise<void> {
-  await context.store.save(context.view.update({ phase, ...change }));
+  const record = context.view.update({ phase, ...change });
+  await patiently(context, () => context.store.save(record));
 }
 
-/** The last write of a session: the results first, durable, then the record that names them. */
+/**
+ * The last write of a session: the results first, durable, then the record that names them. When the nodes take no blocks (full, or too
+ * few of them), the session ends as `failed` with a record alone, which nodes take to the last.
+ */
 export async function endSession(
   context: RunContext,
   state: SessionRecord["state"],
   change: Partial<SessionRecord> = {},
 ): Promise<void> {
   const results: readonly ResourceResult[] = context.view.results();
-  const { root, stats } = await context.store.writeResults(context.writer, results);
-  await context.writer.finish();
-  const counted = context.view.update({});
-  const record = context.view.update({
-    state,
-    phase: "ended",
-    endedAt: isoTime(context.clock.now()),
-    results: root,
-    stats: { ...counted.stats, storedBytes: counted.stats.storedBytes + stats.storedBytes },
-    ...change,
-  });
-  await context.store.save(record);
+  const ended = { phase: "ended" as const, endedAt: isoTime(context.clock.now()) };
+  try {
+    const { root, stats } = await patiently(context, async () => {
+      const writer = context.newWriter();
+      const written = await context.store.writeResults(writer, results);
+      await writer.finish();
+      return written;
+    });
+    const { stats: counted } = context.view.update({});
+    await context.store.save({
+      ...context.view.record,
+      ...ended,
+      state,
+      results: root,
+      stats: { ...counted, storedBytes: counted.storedBytes + stats.storedBytes },
+      ...change,
+    });
+    context.view.update({
+      ...ended,
+      state,
+      results: root,
+      stats: { ...counted, storedBytes: counted.storedBytes + stats.storedBytes },
+      ...change,
+    });
+  } catch (error) {
+    if (context.stopped.aborted) throw error;
+    const { code, message, hint } = CodedError.from(error);
+    const failure = change.failure ?? {
+      code,
+      message: `The results cannot be stored: ${message}`,
+      ...(hint === undefined ? {} : { hint }),
+    };
+    const record = {
+      ...context.view.update({}),
+      ...ended,
+      ...change,
+      state: state === "cancelled" ? state : ("failed" as const),
+      failure,
+    };
+    await patiently(context, () => context.store.save(record));
+    context.view.update(record);
+  }
+}
+
+/** Nodes may be restarting: an error that says `later` is tried again for about half a minute. */
+export async function patiently<T>(context: Pick<RunContext, "clock" | "stopped">, work: () => Promise<T>): Promise<T> {
+  return await retry(work, { attemptsMax: 8, delayMs: 1_000, delayMsMax: 8_000, clock: context.clock, signal: context.stopped });
 }

@@ -14,7 +14,7 @@ export async function sweepCloud(
     const { sessionId, repositoryId } = session;
     const [outcome] = await context.board.run<"sweep">(
       context.repository,
-      context.writer,
+      context.newWriter,
       [{ sessionId, repositoryId, id: "sweep-1", kind: "sweep", source }],
       {
         signal: context.stopped,

@@ -59,7 +59,7 @@ export class TaskBoard {
   /** Runs tasks of one session to their end and returns an outcome for each, in order. Aborting stops the wait and cancels them. */
   async run<K extends TaskKind>(
     repository: Repository,
-    writer: Writer,
+    newWriter: () => Writer,
     tasks: readonly TaskOf<K>[],
     options: RunOptions<K>,
   ): Promise<TaskOutcome<TaskResults[K]>[]> {
@@ -73,7 +73,7 @@ export class TaskBoard {
     if (first === undefined) return [];
     const prefix = `${first.sessionId}.`;
 
-    await this.#publishMissing(writer, pending, queued);
+    await this.#publishMissing(newWriter, pending, queued);
 
     const settle = async (key: string, task: TaskOf<K>, entry: TaskEntry): Promise<void> => {
       const outcome = await this.#outcome<K>(repository, entry);
@@ -101,7 +101,7 @@ export class TaskBoard {
         await this.#clock.sleep(SWEEP_MS, stop);
         const entries = new Map((await this.#table.list(prefix)).map((e) => [e.key, e]));
         const lost = new Map([...pending].filter(([key]) => !entries.has(key)));
-        await this.#publishMissing(writer, lost, queued);
+        await this.#publishMissing(newWriter, lost, queued);
         for (const [key, task] of pending) {
           const row = entries.get(key);
           if (row === undefined) continue;
@@ -120,7 +120,7 @@ export class TaskBoard {
                 `${key}.${row.revision}.${round}`,
                 encodeReference({ sessionId: task.sessionId, taskId: task.id }),
               );
-            else await this.#abandon(writer, key, entry, row.revision);
+            else await this.#abandon(newWriter, key, entry, row.revision);
           }
         }
         if (pending.size === 0) return;
@@ -146,7 +146,8 @@ export class TaskBoard {
     for (const row of await this.#table.list(`${sessionId}.`)) await this.#table.delete(row.key);
   }
 
-  async #publishMissing(writer: Writer, tasks: ReadonlyMap<string, Task>, queued: boolean): Promise<void> {
+  async #publishMissing(newWriter: () => Writer, tasks: ReadonlyMap<string, Task>, queued: boolean): Promise<void> {
+    const writer = newWriter();
     const missing: { key: string; task: Task; spec: StreamRoot }[] = [];
     for (const [key, task] of tasks) {
       const row = await this.#table.get(key);
@@ -175,12 +176,13 @@ export class TaskBoard {
     return { ok: true, result: document as TaskResults[K] };
   }
 
-  async #abandon(writer: Writer, key: string, entry: TaskEntry, revision: bigint): Promise<void> {
+  async #abandon(newWriter: () => Writer, key: string, entry: TaskEntry, revision: bigint): Promise<void> {
     const failure: Failure = {
       code: "UPLOAD_ABANDONED",
       message: "The client stopped sending",
       hint: "Start the backup again; what was stored already is not sent twice.",
     };
+    const writer = newWriter();
     const { root } = await writer.writeDocument(failure as unknown as Json);
     await writer.finish();
     try {

@@ -27,7 +27,7 @@ import type {
   Verified,
   VerifyInput,
 } from "./resource-type.ts";
-import { TEMPORARY_IMAGE, TEMPORARY_SNAPSHOT, TEMPORARY_VOLUME } from "./temporaries.ts";
+import { TEMPORARY_SNAPSHOT, TEMPORARY_UPLOAD, TEMPORARY_VOLUME } from "./temporaries.ts";
 import { readVolume } from "./volume-transport.ts";
 
 /** Document version 1. */
@@ -156,7 +156,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
       });
     }
     const volume = await cloud.volume.waitForVolume(found.id, ["available"], wait);
-    if (imageId !== undefined) await ledger.release(TEMPORARY_IMAGE, resource.id, imageId);
+    if (imageId !== undefined) await ledger.release(TEMPORARY_UPLOAD, resource.id, imageId);
     await context.journal.note("cinder.volume", resource.id, volume.id);
     await finish(context, volume, document);
     return { targetId: volume.id, stats: { ...EMPTY_STATS, logicalBytes: data?.sizeBytes ?? 0 } };
@@ -249,36 +249,21 @@ async function uploadTemporary(
   document: VolumeDocument,
 ): Promise<string> {
   const { cloud, ledger, reader, signal } = context;
-  const create = async (name: string) =>
-    (
-      await cloud.image.create({
-        name,
-        visibility: "private",
-        protected: false,
-        diskFormat: "raw",
-        containerFormat: "bare",
-        minDiskGiB: 0,
-        minRamMiB: 0,
-        tags: [],
-        properties: hardware(document),
-      })
-    ).id;
-  let imageId = await ledger.obtain(TEMPORARY_IMAGE, subject, create);
-  let image = await cloud.image.get(imageId);
-  if (image.status !== "active" && image.status !== "queued") {
-    // Half filled by an attempt that died: Glance takes data only once.
-    await ledger.release(TEMPORARY_IMAGE, subject, imageId);
-    imageId = await ledger.obtain(TEMPORARY_IMAGE, subject, create);
-    image = await cloud.image.get(imageId);
-  }
-  if (image.status === "queued") {
-    await cloud.image.upload(imageId, counted(reader.readStream(data, { signal }), context.progress), {
-      sizeBytes: data.sizeBytes,
-      signal,
-      verifyHash: true,
+  const imageId = await ledger.obtain(TEMPORARY_UPLOAD, subject, async (name) => {
+    const { id } = await cloud.image.create({
+      name,
+      visibility: "private",
+      diskFormat: "raw",
+      containerFormat: "bare",
+      properties: hardware(document),
     });
-    await cloud.image.waitFor(imageId, ["active"], { signal, sizeBytes: data.sizeBytes });
+    return id;
+  });
+  if ((await cloud.image.get(imageId)).status === "queued") {
+    const bytes = counted(reader.readStream(data, { signal }), context.progress);
+    await cloud.image.upload(imageId, bytes, { sizeBytes: data.sizeBytes, signal, verifyHash: true });
   }
+  await cloud.image.waitFor(imageId, ["active"], { signal, sizeBytes: data.sizeBytes });
   return imageId;
 }
 

@@ -24,7 +24,8 @@ function kind(name: string, order: number, removed: string[] = [], refuse = fals
   return {
     kind: name,
     order,
-    find: async (wanted) => [...objects].filter(([, n]) => n === wanted).map(([id]) => id),
+    find: async (wanted) =>
+      [...objects].filter(([, n]) => n === wanted).map(([id]) => ({ id, usable: !id.startsWith("broken") })),
     remove: async (id) => {
       if (refuse) throw new CodedError("FORBIDDEN", "not allowed");
       objects.delete(id);
@@ -74,6 +75,13 @@ describe("obtain", () => {
     });
     expect(objects.has(id)).toBe(true);
     expect(objects.size).toBe(1);
+  });
+  it("removes what an earlier attempt left broken, and makes it anew", async () => {
+    const one = ledger();
+    await expect(one.obtain("snapshot", "v1", async () => Promise.reject(new Error("killed")))).rejects.toThrow("killed");
+    objects.set("broken-1", one.nameOf("snapshot", "v1"));
+    const id = await one.obtain("snapshot", "v1", make);
+    expect([...objects.keys()]).toEqual([id]);
   });
   it("passes on an unknown outcome that left nothing", async () => {
     const lost = async () => Promise.reject(new CodedError("OUTCOME_UNKNOWN", "connection reset", { retry: "later" }));

@@ -11,9 +11,9 @@
  */
 
 import { createHash } from "node:crypto";
-import type { SessionId, SweepResult } from "@permafrost/model";
+import type { Failure, SessionId, SweepResult } from "@permafrost/model";
 import type { Records } from "@permafrost/repository";
-import { type Clock, CodedError, fromUtf8, utf8 } from "@permafrost/std";
+import { type Clock, CodedError, fromUtf8, mapPool, utf8 } from "@permafrost/std";
 import { toFailureOf } from "./failure.ts";
 
 /** How objects of one kind are found and removed; see `temporaries.ts`. */
@@ -22,10 +22,16 @@ export interface TemporaryKind {
   readonly kind: string;
   /** Sweeping goes from low to high: an image before its volume before its volume snapshot. */
   readonly order: number;
-  /** Ids of the objects of exactly this name in the project. More than one after a lost answer. */
-  find(name: string): Promise<string[]>;
+  /** The objects of exactly this name in the project. More than one after a lost answer. */
+  find(name: string): Promise<readonly FoundTemporary[]>;
   /** Removes the object and waits until it is gone. An object that is gone already is no error. */
   remove(id: string): Promise<void>;
+}
+
+export interface FoundTemporary {
+  readonly id: string;
+  /** False for one that an earlier attempt broke or began to remove: it must go before another is made. */
+  readonly usable: boolean;
 }
 
 interface LedgerEntry {
@@ -36,6 +42,7 @@ interface LedgerEntry {
 /** Every temporary object's name starts with it. */
 export const TEMPORARY_PREFIX = "permafrost-tmp-";
 const LATE_ANSWER_MS = 3_000;
+const REMOVED_AT_ONCE = 8;
 
 export class Ledger {
   readonly #records: Records;
@@ -69,8 +76,8 @@ export class Ledger {
     const key = this.#keyOf(name);
     const known = await this.#records.get(key);
     if (known !== undefined) {
-      const [found] = await this.#kindOf(kind).find(name);
-      if (found !== undefined) return found;
+      const usable = await this.#adopt(kind, name);
+      if (usable !== undefined) return usable;
     } else {
       const entry: LedgerEntry = { kind, name };
       await this.#records.put(key, 1n, utf8(JSON.stringify(entry)));
@@ -81,10 +88,17 @@ export class Ledger {
       if (!CodedError.is(error, "OUTCOME_UNKNOWN")) throw error;
       // The request may have been applied: look before making another.
       await this.#clock.sleep(LATE_ANSWER_MS);
-      const [found] = await this.#kindOf(kind).find(name);
-      if (found !== undefined) return found;
+      const usable = await this.#adopt(kind, name);
+      if (usable !== undefined) return usable;
       throw error;
     }
+  }
+
+  /** A usable object that an earlier attempt made; those that are not are removed. */
+  async #adopt(kind: string, name: string): Promise<string | undefined> {
+    const found = await this.#kindOf(kind).find(name);
+    for (const { id, usable } of found) if (!usable) await this.#kindOf(kind).remove(id);
+    return found.find((f) => f.usable)?.id;
   }
 
   /** Removes the object and then its entry. */
@@ -95,39 +109,37 @@ export class Ledger {
 
   /** Removes every object that the session's entries name. What cannot be removed stays in the ledger and is reported. */
   async sweep(): Promise<SweepResult> {
-    const entries = (await this.#records.list(`ledger/${this.#sessionId}/`))
-      .map((r) => JSON.parse(fromUtf8(r.value)) as LedgerEntry)
-      .sort((a, b) => this.#kindOf(a.kind).order - this.#kindOf(b.kind).order);
-    let removed = 0;
-    const left = [];
-    const absent: LedgerEntry[] = [];
-    for (const entry of entries) {
-      try {
-        const ids = await this.#kindOf(entry.kind).find(entry.name);
-        if (ids.length === 0) {
-          absent.push(entry);
-          continue;
-        }
-        for (const id of ids) await this.#kindOf(entry.kind).remove(id);
-        removed += ids.length;
-        await this.#strike(entry.name);
-      } catch (error) {
-        left.push(toFailureOf(error, { object: entry.name, kind: entry.kind }));
-      }
-    }
+    const records = await this.#records.list(`ledger/${this.#sessionId}/`);
+    const entries = records.map((r) => JSON.parse(fromUtf8(r.value)) as LedgerEntry);
+    const first = await this.#removeAll(entries);
     // A request that was under way when its worker died may still be applied: look a second time before forgetting it.
-    if (absent.length > 0) await this.#clock.sleep(LATE_ANSWER_MS);
-    for (const entry of absent) {
-      try {
-        const ids = await this.#kindOf(entry.kind).find(entry.name);
-        for (const id of ids) await this.#kindOf(entry.kind).remove(id);
-        removed += ids.length;
-        await this.#strike(entry.name);
-      } catch (error) {
-        left.push(toFailureOf(error, { object: entry.name, kind: entry.kind }));
-      }
+    if (first.absent.length > 0) await this.#clock.sleep(LATE_ANSWER_MS);
+    const second = await this.#removeAll(first.absent);
+    for (const entry of second.absent) await this.#strike(entry.name);
+    return { removed: first.removed + second.removed, left: [...first.left, ...second.left] };
+  }
+
+  /** Children before their parents; those of one order at once. */
+  async #removeAll(entries: readonly LedgerEntry[]): Promise<SweepResult & { readonly absent: readonly LedgerEntry[] }> {
+    const orders = [...new Set(entries.map((e) => this.#kindOf(e.kind).order))].sort((a, b) => a - b);
+    const left: Failure[] = [];
+    const absent: LedgerEntry[] = [];
+    let removed = 0;
+    for (const order of orders) {
+      const level = entries.filter((e) => this.#kindOf(e.kind).order === order);
+      await mapPool(level, REMOVED_AT_ONCE, async (entry) => {
+        try {
+          const found = await this.#kindOf(entry.kind).find(entry.name);
+          if (found.length === 0) return void absent.push(entry);
+          for (const { id } of found) await this.#kindOf(entry.kind).remove(id);
+          removed += found.length;
+          await this.#strike(entry.name);
+        } catch (error) {
+          left.push(toFailureOf(error, { object: entry.name, kind: entry.kind }));
+        }
+      });
     }
-    return { removed, left };
+    return { removed, left, absent };
   }
 
   async #strike(name: string): Promise<void> {

@@ -5,12 +5,17 @@
 
 import type { Cloud } from "@permafrost/openstack";
 import { type Clock, CodedError } from "@permafrost/std";
-import type { TemporaryKind } from "./ledger.ts";
+import type { FoundTemporary, TemporaryKind } from "./ledger.ts";
 
 export const TEMPORARY_IMAGE = "glance.image";
+/** An image we fill ourselves: one whose upload broke off is `saving`, then `queued`, and must not be filled again. */
+export const TEMPORARY_UPLOAD = "glance.upload";
 export const TEMPORARY_VOLUME = "cinder.volume";
 export const TEMPORARY_SNAPSHOT = "cinder.snapshot";
 
+const BROKEN_IMAGE = /^(killed|deleted|pending_delete|deactivated)$/;
+const BROKEN_UPLOAD = /^(?!active$)/;
+const BROKEN_VOLUME = /^(error|deleting|.*_error)/;
 const BUSY_ATTEMPTS_MAX = 30;
 const BUSY_DELAY_MS = 2_000;
 
@@ -28,21 +33,23 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
       }
     }
   };
+  const image = (kind: string, broken: RegExp): TemporaryKind => ({
+    kind,
+    order: 1,
+    find: async (name) => await found(cloud.image.list({ owner: cloud.projectId, name }), broken),
+    remove: (id) =>
+      whenIdle(async () => {
+        await cloud.image.delete(id);
+        await cloud.image.waitForGone(id, { signal });
+      }),
+  });
   return [
-    {
-      kind: TEMPORARY_IMAGE,
-      order: 1,
-      find: async (name) => await ids(cloud.image.list({ owner: cloud.projectId, name })),
-      remove: (id) =>
-        whenIdle(async () => {
-          await cloud.image.delete(id);
-          await cloud.image.waitForGone(id, { signal });
-        }),
-    },
+    image(TEMPORARY_IMAGE, BROKEN_IMAGE),
+    image(TEMPORARY_UPLOAD, BROKEN_UPLOAD),
     {
       kind: TEMPORARY_VOLUME,
       order: 2,
-      find: async (name) => await ids(cloud.volume.listVolumes({ name })),
+      find: async (name) => await found(cloud.volume.listVolumes({ name }), BROKEN_VOLUME),
       remove: (id) =>
         whenIdle(async () => {
           await cloud.volume.deleteVolume(id);
@@ -52,7 +59,7 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
     {
       kind: TEMPORARY_SNAPSHOT,
       order: 3,
-      find: async (name) => await ids(cloud.volume.listSnapshots({ name })),
+      find: async (name) => await found(cloud.volume.listSnapshots({ name }), BROKEN_VOLUME),
       remove: (id) =>
         whenIdle(async () => {
           await cloud.volume.deleteSnapshot(id);
@@ -62,8 +69,9 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
   ];
 }
 
-async function ids(objects: AsyncIterable<{ readonly id: string }>): Promise<string[]> {
-  const found: string[] = [];
-  for await (const object of objects) found.push(object.id);
-  return found;
+async function found(
+  objects: AsyncIterable<{ readonly id: string; readonly status: string }>,
+  broken: RegExp,
+): Promise<FoundTemporary[]> {
+  return await Array.fromAsync(objects, ({ id, status }) => ({ id, usable: !broken.test(status) }));
 }
