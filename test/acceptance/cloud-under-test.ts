@@ -14,4 +14,6 @@ export interface CloudUnderTest {
   change(): Promise<void>;
   /** With the SHA-256 of all bytes, or fields only. */
   inventory(side: "source" | "target", depth: "bytes" | "fields"): Promise<Inventory>;
+  /** Stops what was started for the suite. */
+  close(): Promise<void>;
 }

@@ -20,7 +20,6 @@ const SPEC = readTenantSpec();
 
 export interface FakeUnderTest extends CloudUnderTest {
   readonly fake: FakeCloud;
-  close(): Promise<void>;
 }
 
 /** Starts and seeds a fake cloud; its clouds.yaml goes into `directory`. */

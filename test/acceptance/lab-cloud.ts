@@ -21,6 +21,8 @@ export async function openLab(prefix: string): Promise<CloudUnderTest> {
     change: async () => {
       await lab(["change", "--storage", "--prefix", prefix]);
     },
+    // The lab stays up: `lab down` is its user's decision.
+    close: async () => undefined,
     inventory: async (side, depth) =>
       JSON.parse(await lab(["inventory", names[side], ...(depth === "fields" ? ["--fields"] : [])])) as Inventory,
   };

@@ -42,7 +42,10 @@ async function main(): Promise<number> {
   try {
     const cloud: CloudUnderTest = prefix === undefined ? await openFake(directory) : await openLab(prefix);
     const suite = acceptanceSuite(cloud, directory);
-    close = suite.close;
+    close = async () => {
+      await suite.close();
+      await cloud.close();
+    };
     for (const { name: title, run } of suite.cases) {
       const startedAt = systemClock.monotonic();
       const seconds = () => ((systemClock.monotonic() - startedAt) / 1000).toFixed(1).padStart(6);
