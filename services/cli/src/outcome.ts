@@ -71,7 +71,8 @@ export function summaryLine(session: Session): string {
 async function sayProblems(run: Run, session: Session, resources: readonly Resource[]): Promise<void> {
   for (const warning of session.warnings) await run.note(`Warning: ${printable(warning)}`);
   // Who cancelled a session knows why everything in it stopped.
-  const isNews = (failure: Failure | undefined) => failure !== undefined && !(session.state === "cancelled" && failure.code === "CANCELLED");
+  const isNews = (failure: Failure | undefined) =>
+    failure !== undefined && !(session.state === "cancelled" && failure.code === "CANCELLED");
   if (isNews(session.failure)) await run.warn(`Error: ${failureText(session.failure)}`);
   for (const resource of resources) {
     const name = `${resource.type} ${printable(resource.name || resource.id)}`;

@@ -87,17 +87,20 @@ test("a port in use is told from a free one", async () => {
 test("the roles' files say who listens where, and keep secrets in files", async () => {
   const layout = layoutOf(scratch());
   await makeLayout(layout);
-  const files = await writeRoleConfigs(
-    layout,
-    {
-      nats: "nats://127.0.0.1:1",
-      storageNode: "127.0.0.1:2",
-      coordinator: "127.0.0.1:3",
-      workers: ["127.0.0.1:4", "127.0.0.1:5"],
-    },
-    { natsTokenFile: "/d/nats-token", osConfigFile: "/d/clouds.yaml", logLevel: "info" },
-  );
-  const read = (file: string | undefined) => parse(readFileSync(file ?? "", "utf8"));
+  const addresses = new Map([
+    ["storage-node-1", "127.0.0.1:2"],
+    ["coordinator", "127.0.0.1:3"],
+    ["worker-1", "127.0.0.1:4"],
+    ["worker-2", "127.0.0.1:5"],
+  ]);
+  const options = {
+    natsUrl: "nats://127.0.0.1:1",
+    natsTokenFile: "/d/nats-token",
+    osConfigFile: "/d/clouds.yaml",
+    logLevel: "info",
+  };
+  const files = await writeRoleConfigs(layout, addresses, options);
+  const read = (name: string) => parse(readFileSync(files.get(name) ?? "", "utf8"));
   const common = { tokenFile: layout.tokenFile, log: { level: "info" } };
   const cluster = {
     nats: { servers: ["nats://127.0.0.1:1"], tokenFile: "/d/nats-token" },
@@ -105,16 +108,16 @@ test("the roles' files say who listens where, and keep secrets in files", async 
     replication: { replicas: 1, writeQuorum: 1 },
     keyring: layout.keyringDirectory,
   };
-  expect(read(files.storageNode)).toEqual({
+  expect(read("storage-node-1")).toEqual({
     name: "storage-node-1",
     listen: "127.0.0.1:2",
     ...common,
-    dataDirectory: join(layout.storageDirectory, "node-1"),
+    dataDirectory: join(layout.storageDirectory, "storage-node-1"),
   });
-  expect(read(files.coordinator)).toEqual({ name: "coordinator", listen: "127.0.0.1:3", ...common, ...cluster });
-  expect(files.workers.map(read)).toEqual([
+  expect(read("coordinator")).toEqual({ name: "coordinator", listen: "127.0.0.1:3", ...common, ...cluster });
+  expect(["worker-1", "worker-2"].map(read)).toEqual([
     { name: "worker-1", listen: "127.0.0.1:4", ...common, ...cluster, openstack: { configFile: "/d/clouds.yaml" } },
     { name: "worker-2", listen: "127.0.0.1:5", ...common, ...cluster, openstack: { configFile: "/d/clouds.yaml" } },
   ]);
-  expect(mode(files.storageNode)).toBe("600");
+  expect(mode(files.get("storage-node-1") ?? "")).toBe("600");
 });

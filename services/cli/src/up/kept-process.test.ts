@@ -55,10 +55,12 @@ test("starts, is healthy, stops with SIGTERM, and logs what it said", async () =
 });
 
 test("a child that ends before it is healthy is an error with its last words", async () => {
-  const { child } = kept("console.error('CONFIG_INVALID: no such key'); process.exit(3);");
+  const { child, directory } = kept("console.error('worker: CONFIG_INVALID: no such key\\nCorrect the file.'); process.exit(3);");
+  writeFileSync(join(directory, "log"), "worker: STORE_FULL: an older story\n");
   await expect(child.start()).rejects.toMatchObject({
     code: "ROLE_FAILED",
-    message: "role-1 did not start (exit code 3): CONFIG_INVALID: no such key",
+    message: "role-1 did not start (exit code 3): worker: CONFIG_INVALID: no such key",
+    facts: { reason: "CONFIG_INVALID" },
   });
 });
 
@@ -66,6 +68,11 @@ test("a child that never gets healthy is given up and ended", async () => {
   const { child } = kept("setInterval(() => {}, 1000);", { readyMsMax: 300 });
   await expect(child.start()).rejects.toMatchObject({ code: "ROLE_FAILED", message: "role-1 was not ready within 0 s" });
   expect(child.pid).toBeUndefined();
+});
+
+test("a look that never answers does not hide that the child ended", async () => {
+  const { child } = kept("process.exit(4);", { isHealthy: () => new Promise(() => {}) });
+  await expect(child.start()).rejects.toMatchObject({ code: "ROLE_FAILED", message: "role-1 did not start (exit code 4)" });
 });
 
 test("a program that cannot be run is an error too", async () => {

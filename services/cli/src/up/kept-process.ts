@@ -7,7 +7,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { type Clock, CodedError } from "@permafrost/std";
 
 export interface KeptProcessOptions {
@@ -29,6 +29,7 @@ const READY_MS_MAX = 60_000;
 /** A worker gives its tasks back and a node closes its packs in this time; then it is killed, which both survive. */
 const STOP_MS_MAX = 20_000;
 const POLL_MS = 100;
+const LOOK_MS_MAX = 2_000;
 const RESTART_MS = 500;
 const RESTART_MS_MAX = 30_000;
 /** After this long in good health the next crash counts as the first one. */
@@ -39,6 +40,7 @@ export class KeptProcess {
   readonly #options: KeptProcessOptions;
   readonly #stopping = new AbortController();
   #child: ChildProcess | undefined;
+  #logStart = 0;
   #exited: Promise<string> = Promise.resolve("");
   #keeping: Promise<void> = Promise.resolve();
 
@@ -80,6 +82,7 @@ export class KeptProcess {
     const { command, args, env, logFile } = this.#options;
     turnLog(logFile);
     const log = openSync(logFile, "a", 0o600);
+    this.#logStart = fstatSync(log).size;
     try {
       const child = spawn(command, [...args], { env: { ...env }, stdio: ["pipe", log, log], detached: true });
       // The pipe only tells the child that we live; that it closes early is no news.
@@ -102,18 +105,32 @@ export class KeptProcess {
       ended = how;
     });
     while (!this.#stopping.signal.aborted) {
-      if (await isHealthy().catch(() => false)) return;
+      if (await this.#look(isHealthy)) return;
       if (ended !== undefined) throw this.#failure(`${name} did not start (${ended})`);
       if (clock.monotonic() > deadlineMs) throw this.#failure(`${name} was not ready within ${Math.round(readyMsMax / 1000)} s`);
       await clock.sleep(POLL_MS);
     }
   }
 
+  /** One look at its health: a child that ends, or a stranger on its port that says nothing, must not hold us up. */
+  async #look(isHealthy: () => Promise<boolean>): Promise<boolean> {
+    const { clock } = this.#options;
+    const timer = new AbortController();
+    const tooLate = clock.sleep(LOOK_MS_MAX, timer.signal).then(
+      () => false,
+      () => false,
+    );
+    const answer = await Promise.race([isHealthy().catch(() => false), this.#exited.then(() => false), tooLate]);
+    timer.abort();
+    return answer;
+  }
+
   #failure(message: string): CodedError {
     const { logFile } = this.#options;
-    const said = lastWords(logFile);
+    // Only what this start said: an older failure in the same log explains nothing.
+    const said = lastWords(readFileSync(logFile).subarray(this.#logStart).toString("utf8"));
     return new CodedError("ROLE_FAILED", said === "" ? message : `${message}: ${said}`, {
-      facts: { role: this.name, logFile },
+      facts: { role: this.name, logFile, reason: FATAL.exec(said)?.[1] },
       hint: `Its log is ${logFile}.`,
     });
   }
@@ -169,8 +186,10 @@ function turnLog(logFile: string): void {
   if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > LOG_BYTES_MAX) renameSync(logFile, `${logFile}.old`);
 }
 
-/** The last line of a log that says something. */
-function lastWords(logFile: string): string {
-  const lines = readFileSync(logFile, "utf8").trimEnd().split("\n");
-  return (lines.findLast((line) => line.trim() !== "") ?? "").trim().slice(0, 500);
+/** What a role said as it died: its last `ROLE: CODE: message` if there is one, else its last line. */
+function lastWords(text: string): string {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return (lines.findLast((line) => FATAL.test(line)) ?? lines.at(-1) ?? "").trim().slice(0, 500);
 }
+
+const FATAL = /^[a-z-]+: ([A-Z][A-Z_]+): /;

@@ -7,7 +7,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "@permafrost/std";
 import { afterAll, expect, test } from "vitest";
+import { isServing } from "../connect.ts";
 import { isAlive } from "./lock.ts";
+import { freePort } from "./ports.ts";
+import { startCluster } from "./up.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "permafrost-up-"));
@@ -180,6 +183,32 @@ test("a port in use by another program is an error that names it", async () => {
     ]);
     expect(existsSync(join(scratch, "clash", "up.lock"))).toBe(false);
   } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+test("an internal port that another program took is given up for another one", { timeout: 60_000 }, async () => {
+  // It hangs up on whoever calls, so that closing it waits for nobody.
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const taken = typeof address === "object" && address !== null ? address.port : 0;
+  let picks = 0;
+  const cluster = await startCluster({
+    dataDirectory: join(scratch, "taken"),
+    workers: 1,
+    logLevel: "info",
+    env,
+    clock: systemClock,
+    say: () => {},
+    isHealthy: isServing,
+    pickPort: async () => (picks++ === 0 ? taken : await freePort("127.0.0.1")),
+  });
+  try {
+    expect(Object.keys(cluster.pids()).sort()).toEqual(["coordinator", "nats-server", "storage-node-1", "worker-1"]);
+    expect(picks).toBe(4);
+  } finally {
+    await cluster.stop();
     await new Promise((resolve) => server.close(resolve));
   }
 });

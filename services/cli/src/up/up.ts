@@ -15,7 +15,7 @@ import { KeptProcess } from "./kept-process.ts";
 import { layoutOf, makeLayout, writePrivateFile } from "./layout.ts";
 import { takeLock } from "./lock.ts";
 import { assertFree, freePort } from "./ports.ts";
-import { type RoleFiles, writeRoleConfigs } from "./role-config.ts";
+import { writeRoleConfigs } from "./role-config.ts";
 
 export interface UpOptions {
   readonly dataDirectory: string;
@@ -27,6 +27,8 @@ export interface UpOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly say: (text: string) => void;
+  /** A port of loopback that is free; default: any. */
+  readonly pickPort?: () => Promise<number>;
   /** Whether the service at `address` answers its health check. */
   readonly isHealthy: (address: string) => Promise<boolean>;
 }
@@ -40,6 +42,7 @@ export interface RunningCluster {
 }
 
 const HOST = "127.0.0.1";
+const PORT_ATTEMPTS_MAX = 5;
 
 /** Throws ALREADY_RUNNING, LISTEN_FAILED, DATA_DIRECTORY_UNUSABLE, ROLE_FAILED, NATS_SERVER_MISSING; nothing is left running then. */
 export async function startCluster(options: UpOptions): Promise<RunningCluster> {
@@ -52,51 +55,53 @@ export async function startCluster(options: UpOptions): Promise<RunningCluster> 
   try {
     stops.push(await takeLock(layout.lockFile, layout.root));
     if (options.listen !== undefined) await assertFree(options.listen);
-    const port = async () => `${HOST}:${await freePort(HOST)}`;
     const natsTokenFile = join(layout.root, "nats-token");
     await ensureTokenFile(layout.tokenFile);
-
     const nats = await KeptNats.start(layout.natsDirectory, await ensureTokenFile(natsTokenFile), options);
     stops.push(() => nats.stop());
-    const addresses = {
-      nats: nats.url,
-      storageNode: await port(),
-      coordinator: options.listen ?? (await port()),
-      workers: await Promise.all(Array.from({ length: options.workers }, port)),
-    };
-    const files = await writeRoleConfigs(layout, addresses, {
-      natsTokenFile,
-      logLevel: options.logLevel,
-      ...(options.osConfigFile === undefined ? {} : { osConfigFile: options.osConfigFile }),
-    });
 
+    const pickPort = options.pickPort ?? (() => freePort(HOST));
+    const pick = async () => `${HOST}:${await pickPort()}`;
+    const roles = await chooseRoles(options, pick);
+    const addresses = new Map(roles.map(({ name, address }) => [name, address]));
     const children: KeptProcess[] = [];
-    for (const role of roles(files, addresses)) {
-      const child = new KeptProcess({
-        name: role.name,
-        command: process.execPath,
-        args: [MAIN, role.command, "--config", role.file, "--with-parent"],
-        env: options.env,
-        logFile: join(layout.logDirectory, `${role.name}.log`),
-        isHealthy: () => options.isHealthy(role.address),
-        clock: options.clock,
-        say: options.say,
-      });
-      stops.push(() => child.stop());
-      await child.start();
-      children.push(child);
+    for (const role of roles) {
+      for (let attempt = 1; ; attempt++) {
+        // Written anew for each: a role that had to move is found by those that start after it.
+        const files = await writeRoleConfigs(layout, addresses, { natsTokenFile, natsUrl: nats.url, ...options });
+        const child = new KeptProcess({
+          name: role.name,
+          command: process.execPath,
+          args: [MAIN, role.command, "--config", files.get(role.name) ?? "", "--with-parent"],
+          env: options.env,
+          logFile: join(layout.logDirectory, `${role.name}.log`),
+          isHealthy: () => options.isHealthy(addresses.get(role.name) ?? ""),
+          clock: options.clock,
+          say: options.say,
+        });
+        try {
+          await child.start();
+        } catch (error) {
+          // Another program may take a port between our look and the child's start.
+          const lostPort = CodedError.is(error) && error.facts.reason === "LISTEN_FAILED";
+          if (!lostPort || role.isExplicit || attempt === PORT_ATTEMPTS_MAX) throw error;
+          addresses.set(role.name, await pick());
+          continue;
+        }
+        stops.push(() => child.stop());
+        children.push(child);
+        break;
+      }
     }
 
-    await writePrivateFile(
-      layout.clientFile,
-      `${JSON.stringify({ address: addresses.coordinator, tokenFile: layout.tokenFile })}\n`,
-    );
+    const coordinator = addresses.get("coordinator") ?? "";
+    await writePrivateFile(layout.clientFile, `${JSON.stringify({ address: coordinator, tokenFile: layout.tokenFile })}\n`);
     stops.push(() => rm(layout.clientFile, { force: true }));
     const pids = () => {
       const known = children.flatMap(({ name, pid }) => (pid === undefined ? [] : [[name, pid] as const]));
       return Object.fromEntries([["nats-server", nats.pid] as const, ...known]);
     };
-    return { address: addresses.coordinator, clientFile: layout.clientFile, pids, stop };
+    return { address: coordinator, clientFile: layout.clientFile, pids, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -105,17 +110,23 @@ export async function startCluster(options: UpOptions): Promise<RunningCluster> 
 
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
 
-function roles(files: RoleFiles, addresses: { storageNode: string; coordinator: string; workers: readonly string[] }) {
-  return [
-    { name: "storage-node-1", command: "storage-node", file: files.storageNode, address: addresses.storageNode },
-    { name: "coordinator", command: "coordinator", file: files.coordinator, address: addresses.coordinator },
-    ...files.workers.map((file, at) => ({
-      name: `worker-${at + 1}`,
-      command: "worker",
-      file,
-      address: addresses.workers[at] ?? "",
-    })),
-  ];
+interface Role {
+  readonly name: string;
+  readonly command: "storage-node" | "coordinator" | "worker";
+  readonly address: string;
+  /** Whether the user chose the address; then no other will do. */
+  readonly isExplicit: boolean;
+}
+
+/** In the order in which they start. */
+async function chooseRoles(options: UpOptions, pick: () => Promise<string>): Promise<Role[]> {
+  const roles: Role[] = [{ name: "storage-node-1", command: "storage-node", address: await pick(), isExplicit: false }];
+  const address = options.listen ?? (await pick());
+  roles.push({ name: "coordinator", command: "coordinator", address, isExplicit: options.listen !== undefined });
+  for (let at = 1; at <= options.workers; at++) {
+    roles.push({ name: `worker-${at}`, command: "worker", address: await pick(), isExplicit: false });
+  }
+  return roles;
 }
 
 /** The nats-server, started again on the same port when it ends. */
