@@ -114,7 +114,7 @@ export class Coordinator {
         ? await this.repositories.unlocked()
         : [await this.repositories.open((await this.repositories.header(repositoryNameOrId)).repositoryId)];
     const records = (await Promise.all(repositories.map((r) => new SessionStore(r).list()))).flat();
-    return records.map((r) => this.#running.get(r.id)?.view.record ?? r).sort((a, b) => (a.id < b.id ? 1 : -1));
+    return records.map((r) => this.#liveView(r.id)?.record ?? r).sort((a, b) => (a.id < b.id ? 1 : -1));
   }
 
   /** By id, unambiguous prefix or `latest`. */
@@ -125,8 +125,8 @@ export class Coordinator {
   /** The live view of a session that runs here, else one made of its stored record and results. */
   async view(session: string): Promise<SessionView> {
     const record = await this.find(session);
-    const running = this.#running.get(record.id);
-    if (running !== undefined) return running.view;
+    const live = this.#liveView(record.id);
+    if (live !== undefined) return live;
     const view = new SessionView(record);
     const store = new SessionStore(await this.repositories.open(record.repositoryId), this.#holder);
     for (const result of await store.allResults(record))
@@ -138,8 +138,13 @@ export class Coordinator {
   async cancel(session: string): Promise<SessionRecord> {
     const record = await this.find(session);
     const row = await this.#sessions.get(record.id);
-    if (row !== undefined)
+    if (row === undefined || decodeRow(row.value).cancel) return record;
+    try {
       await this.#sessions.update(record.id, encodeRow({ ...decodeRow(row.value), cancel: true }), row.revision);
+    } catch (error) {
+      // A row changes only by being cancelled, and goes when the session ends: either way there is nothing left to ask for.
+      if (!CodedError.is(error, "REVISION_CONFLICT")) throw error;
+    }
     return record;
   }
 
@@ -206,6 +211,12 @@ export class Coordinator {
       await lease.release().catch(() => undefined);
       this.#event("No longer leading");
     }
+  }
+
+  /** Of a session that runs here; undefined also while its record is being read. */
+  #liveView(sessionId: SessionId): SessionView | undefined {
+    const view = this.#running.get(sessionId)?.view;
+    return view === undefined || view.record.startedAt === "" ? undefined : view;
   }
 
   #take(sessionId: SessionId, row: SessionRow, signal: AbortSignal): void {

@@ -1,5 +1,5 @@
 export { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
-export { Repositories } from "./repositories.ts";
+export { isLocked, Repositories } from "./repositories.ts";
 export { newSessionId, type SessionSpec } from "./session-spec.ts";
 export { resolveSession, SessionStore } from "./session-store.ts";
 export { type ResourceView, SessionView } from "./session-view.ts";

@@ -58,7 +58,7 @@ export class Repositories {
       try {
         opened.push(await this.open(header.repositoryId));
       } catch (error) {
-        if (!CodedError.is(error, "KEY_NOT_IN_KEYRING") && !CodedError.is(error, "WRONG_KEY")) throw error;
+        if (!isLocked(error)) throw error;
       }
     }
     return opened;
@@ -67,4 +67,18 @@ export class Repositories {
   forget(id: string): void {
     this.#open.delete(id);
   }
+}
+
+/** What opening says when this process has no good key: such a repository must not keep the others from being served. */
+const LOCKED: readonly string[] = [
+  "KEY_NOT_IN_KEYRING",
+  "KEYRING_EXPOSED",
+  "KEYRING_BROKEN",
+  "WRONG_KEY",
+  "RECOVERY_KEY_MALFORMED",
+];
+
+/** Whether a repository could not be opened for want of its key alone. */
+export function isLocked(error: unknown): boolean {
+  return CodedError.is(error) && LOCKED.includes(error.code);
 }

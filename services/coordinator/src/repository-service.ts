@@ -1,7 +1,7 @@
 /** RepositoryService: make, list and unlock repositories. Secrets arrive here and go into the keyring, nowhere else. */
 
 import type { BlockStore } from "@permafrost/blocks";
-import type { Coordinator } from "@permafrost/control";
+import { type Coordinator, isLocked } from "@permafrost/control";
 import {
   initRepository,
   openRepository,
@@ -32,7 +32,7 @@ export function repositoryService(options: RepositoryServiceOptions): control.Re
     try {
       restorePoints = (await coordinator.restorePoints(header.repositoryId)).length;
     } catch (error) {
-      if (!CodedError.is(error, "KEY_NOT_IN_KEYRING") && !CodedError.is(error, "WRONG_KEY")) throw error;
+      if (!isLocked(error)) throw error;
     }
     return {
       id: header.repositoryId,
@@ -55,6 +55,8 @@ export function repositoryService(options: RepositoryServiceOptions): control.Re
         throw new CodedError("REPOSITORY_EXISTS", `There is a repository ${name} already`, { facts: { repository: name } });
       }
       const given = secretOf(secret);
+      if (given.kind === "recovery")
+        throw noSecret("A new repository needs a passphrase or a key file; it makes its own recovery key");
       const { repository, recoveryKey } = await initRepository(store, { name, secret: given, clock, random });
       const header = await repositories.header(repository.id);
       await saveSecret(keyring, header.name, given);
@@ -86,7 +88,9 @@ function secretOf(secret: control.Secret | undefined): Secret {
     case "recoveryKey":
       return { kind: "recovery", value: secret.kind.value };
   }
-  throw new CodedError("REQUEST_INVALID", "A repository needs a passphrase, a key file or a recovery key", {
-    facts: { field: "secret" },
-  });
+  throw noSecret("A repository needs a passphrase, a key file or a recovery key");
+}
+
+function noSecret(message: string): CodedError {
+  return new CodedError("REQUEST_INVALID", message, { facts: { field: "secret" } });
 }

@@ -1,7 +1,7 @@
 /** SessionService: the control API's requests as calls of the coordinator. Checks what is sent; decides nothing. */
 
 import type { Coordinator, SessionView } from "@permafrost/control";
-import type { Selection, VerifyLevel } from "@permafrost/model";
+import { isRestorePoint, type Selection, type SessionRecord, type VerifyLevel } from "@permafrost/model";
 import { control } from "@permafrost/rpc";
 import { type Clock, CodedError } from "@permafrost/std";
 import { wireResource, wireSession, wireView } from "./wire.ts";
@@ -47,13 +47,7 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
       const onConflict = request.onConflict === "" ? "create" : CONFLICT_RULES.find((r) => r === request.onConflict);
       if (onConflict === undefined) throw invalid("on_conflict", `Must be one of ${CONFLICT_RULES.join(", ")}`);
       const point = await coordinator.find(request.sessionId === "" ? "latest" : request.sessionId, request.repository);
-      if (point.kind !== "backup" || point.results === undefined) {
-        throw new CodedError(
-          "NOT_A_RESTORE_POINT",
-          `Session ${point.id} is no restore point: it is a ${point.kind} that is ${point.state}`,
-          { facts: { session: point.id } },
-        );
-      }
+      checkRestorePoint(point);
       if (point.source.input !== "tenant") {
         throw new CodedError(
           "NOT_A_RESTORE_POINT",
@@ -92,7 +86,7 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
       const pointIds =
         sessionIds.length === 0
           ? points.map((p) => p.id)
-          : await Promise.all(sessionIds.map(async (s) => (await coordinator.find(s, id)).id));
+          : await Promise.all(sessionIds.map(async (s) => checkRestorePoint(await coordinator.find(s, id)).id));
       const record = await coordinator.start(id, { kind: "check", pointIds, readData });
       return { sessionId: record.id };
     },
@@ -163,6 +157,13 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
 
 function selectionOf(selection: control.Selection | undefined): Selection {
   return { include: selection?.include ?? [], exclude: selection?.exclude ?? [] };
+}
+
+function checkRestorePoint(record: SessionRecord): SessionRecord {
+  if (isRestorePoint(record)) return record;
+  const { id, kind, state } = record;
+  const message = `Session ${id} is no restore point: it is a ${kind}, and ${state}`;
+  throw new CodedError("NOT_A_RESTORE_POINT", message, { facts: { session: id } });
 }
 
 function invalid(field: string, hint: string): CodedError {

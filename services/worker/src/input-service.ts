@@ -10,8 +10,8 @@ import type { Repository } from "@permafrost/repository";
 import type { control } from "@permafrost/rpc";
 import { type Clock, CodedError } from "@permafrost/std";
 
-/** How long a session that was just started may take to wait for its bytes. */
 const OPEN_WAIT_MS = 30_000;
+const KINDS = ["file", "directory", "symlink"] as const;
 const DATA_BYTES_PER_MESSAGE = 256 * 1024;
 
 export interface InputServiceOptions {
@@ -19,10 +19,12 @@ export interface InputServiceOptions {
   readonly repositories: Repositories;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** How long an upload waits for its session to expect it; default 30,000: a session that was just started is not there yet. */
+  readonly openWaitMs?: number;
 }
 
 export function inputService(options: InputServiceOptions): control.InputServiceImplementation {
-  const { host, repositories, clock } = options;
+  const { host, repositories, clock, openWaitMs = OPEN_WAIT_MS } = options;
   return {
     async upload(requests, { signal: call }) {
       const signal = AbortSignal.any([call, options.signal]);
@@ -30,8 +32,9 @@ export function inputService(options: InputServiceOptions): control.InputService
       const first = await steps.next();
       if (first.done === true || first.value.step?.$case !== "open") throw malformed("The first message must open a session");
       const reference = { sessionId: first.value.step.value.sessionId, taskId: "upload-1" };
-      await host.waitFor(reference, OPEN_WAIT_MS, signal);
+      await host.waitFor(reference, openWaitMs, signal);
       let result: ResourceResult | undefined;
+      let failure: CodedError | undefined;
       const outcome = await host.run(
         reference,
         async (task, context) => {
@@ -42,12 +45,14 @@ export function inputService(options: InputServiceOptions): control.InputService
           } catch (error) {
             // The client's bytes cannot be asked for again: whatever went wrong, this session has failed.
             const { code, message, facts, hint } = CodedError.from(error);
-            throw new CodedError(code, message, { facts, ...(hint === undefined ? {} : { hint }), cause: error });
+            failure = new CodedError(code, message, { facts, ...(hint === undefined ? {} : { hint }), cause: error });
+            throw failure;
           }
         },
         signal,
       );
       if (result !== undefined && outcome === "ended") return { stats: wireStats(result) };
+      if (failure !== undefined && outcome === "ended") throw failure;
       throw new CodedError("UPLOAD_FAILED", "The upload was not stored", {
         facts: { session: reference.sessionId },
         hint: "`permafrost session show` says why.",
@@ -132,7 +137,8 @@ async function* entriesOf(steps: AsyncIterator<control.UploadRequest>): AsyncIte
 }
 
 function treeEntry(value: control.InputEntry): TreeEntry {
-  const kind = value.type === "directory" || value.type === "symlink" ? value.type : "file";
+  const kind = KINDS.find((k) => k === value.type);
+  if (kind === undefined) throw malformed(`An entry is one of ${KINDS.join(", ")}, not ${JSON.stringify(value.type)}`);
   return {
     name: value.path,
     kind,
