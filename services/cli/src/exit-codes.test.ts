@@ -18,11 +18,11 @@ test("1: a failed session says why, with the machine's line last", async () => {
   const failure = { code: "AUTH_FAILED", message: "Keystone refused the password", hint: "Look at clouds.yaml.", facts: {} };
   world.cluster.ended = session({ state: "failed", failure });
   expect(await world.run(...BACKUP, "-f", "json")).toBe(EXIT.failed);
-  expect(world.stderr.text).toContain("Error: Keystone refused the password (AUTH_FAILED); Look at clouds.yaml.\n");
+  expect(world.stderr.text).toContain("Error: Keystone refused the password (AUTH_FAILED)\n  Look at clouds.yaml.\n");
   expect(JSON.parse(lastLine(world.stderr.text))).toEqual({
     message_type: "exit_error",
     code: 1,
-    message: "backup 20261123T170000Z-0a1b2c3d failed",
+    message: "backup 20261123T170000Z-0a1b2c3d failed: Keystone refused the password (AUTH_FAILED)",
   });
 });
 

@@ -3,9 +3,11 @@
  * mismatch on standard error, and the exit code.
  */
 
+import { CodedError } from "@permafrost/std";
 import { formatBytes, formatDuration } from "./amounts.ts";
 import type { Failure, Resource, Session } from "./api.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfState } from "./exit-codes.ts";
+import { failureLines } from "./failure.ts";
 import type { Followed } from "./follow.ts";
 import { listValue, printable } from "./output/render.ts";
 import { failureText, RESOURCE_COLUMNS, SESSION_COLUMNS } from "./output/rows.ts";
@@ -17,7 +19,9 @@ export async function reportOutcome(run: Run, followed: Followed, tableColumns?:
   await printSummary(run, session, resources, tableColumns);
   await sayProblems(run, session, resources);
   const code = outcomeCode(session, resources, run.interrupts.happened);
-  return run.end(code, `${session.kind} ${session.id} ${session.state}`);
+  const { failure } = session;
+  const why = failure === undefined ? "" : `: ${failure.message} (${failure.code})`;
+  return run.end(code, `${session.kind} ${session.id} ${session.state}${why}`);
 }
 
 function outcomeCode(session: Session, resources: readonly Resource[], interrupted: boolean): ExitCode {
@@ -39,12 +43,13 @@ async function printSummary(
   if ((format === "json" || format === "yaml") && columns.length === 0) {
     return run.printRecord(session, SESSION_COLUMNS, { resource_list: listValue(resources, RESOURCE_COLUMNS) });
   }
-  await run.printList(resources, RESOURCE_COLUMNS, tableColumns);
+  if (resources.length > 0 || format !== "table") await run.printList(resources, RESOURCE_COLUMNS, tableColumns);
   if (format === "table") await run.context.stdout.write(`${summaryLine(session)}\n`);
 }
 
 /** `backup ID succeeded in 12s: 7 resources, 300 MiB logical, 290 MiB read, 120 MiB new, 80 MiB stored`. */
 export function summaryLine(session: Session): string {
+  if (session.dryRun && session.state === "succeeded") return `plan of ${session.resources} resources; nothing was changed`;
   const { startedAt, endedAt, stats } = session;
   const time =
     startedAt !== undefined && endedAt !== undefined ? ` in ${formatDuration(endedAt.getTime() - startedAt.getTime())}` : "";
@@ -73,7 +78,13 @@ async function sayProblems(run: Run, session: Session, resources: readonly Resou
   // Who cancelled a session knows why everything in it stopped.
   const isNews = (failure: Failure | undefined) =>
     failure !== undefined && !(session.state === "cancelled" && failure.code === "CANCELLED");
-  if (isNews(session.failure)) await run.warn(`Error: ${failureText(session.failure)}`);
+  if (session.failure !== undefined && isNews(session.failure)) {
+    const { code, message, hint, facts } = session.failure;
+    const error = new CodedError(code, message, { facts, hint });
+    await run.warn(failureLines(error, run.settings.verbose).join("\n"));
+  }
+  if (session.state === "succeeded" && session.resources === 0)
+    await run.warn("Warning: there was nothing to do: no resource was found or selected");
   for (const resource of resources) {
     const name = `${resource.type} ${printable(resource.name || resource.id)}`;
     if (isNews(resource.failure)) await run.warn(`Failed: ${name}: ${failureText(resource.failure)}`);

@@ -140,6 +140,19 @@ test("backup in json is one session with its resources; --detach leaves it to th
   expect(detached.cluster.requestOf("watchSession")).toBeUndefined();
 });
 
+test("a dry run says that nothing was changed, and an empty session that nothing was found", async () => {
+  const plan = createWorld();
+  plan.cluster.ended = session({ kind: "restore", dryRun: true });
+  expect(await plan.run("restore", "2026", ...REPO, "--to-cloud", "c", "--dry-run")).toBe(0);
+  expect(plan.stdout.text).toContain("plan of 2 resources; nothing was changed\n");
+  const empty = createWorld();
+  empty.cluster.resourceList = [];
+  empty.cluster.ended = session({ resources: 0, succeeded: 0 });
+  expect(await empty.run("backup", ...REPO, "--os-cloud", "c")).toBe(0);
+  expect(empty.stdout.text).toMatch(/^backup .* succeeded in 1m 12s: 0 resources/);
+  expect(empty.stderr.text).toBe("Warning: there was nothing to do: no resource was found or selected\n");
+});
+
 test("backup of standard input sends it to the worker in large pieces", async () => {
   const bytes = Buffer.alloc(1_200_000, 7);
   const world = createWorld({ stdin: bytes });
@@ -265,7 +278,7 @@ test("restore: every option reaches the request", async () => {
     verify: 4,
     dryRun: true,
   });
-  expect(world.stdout.text).toContain("| cinder.volume | data | create | the target has none |      1.0 GiB |");
+  expect(world.stdout.text).toContain("| cinder.volume | data | create | the target has none |");
 });
 
 test("a restore whose bytes differ is not a success", async () => {

@@ -82,7 +82,7 @@ export const RESTORE_TABLE_COLUMNS = [
   "Logical Size",
   "Time",
 ] as const;
-export const PLAN_TABLE_COLUMNS = ["Type", "Name", "Action", "Reason", "Logical Size"] as const;
+export const PLAN_TABLE_COLUMNS = ["Type", "Name", "Action", "Reason"] as const;
 export const CHECK_TABLE_COLUMNS = ["Type", "Name", "State", "Logical Size", "Read Size", "Time"] as const;
 
 /** `cloud/project` of a tenant; else the input and its name. */
