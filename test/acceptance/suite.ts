@@ -376,6 +376,11 @@ function needed<T>(value: T | undefined, what: string): T {
   return value;
 }
 
+/** What it said about itself, without progress. */
 function tail({ stdout, stderr }: Outcome): string {
-  return `${stderr.slice(-3000)}\n${stdout.slice(-1000)}`.trim();
+  const said = stderr
+    .split("\n")
+    .filter((line) => !/^(backup|restore|check) \S+ {2}/.test(line))
+    .join("\n");
+  return (said.trim() === "" ? stdout : said).slice(-3000).trim();
 }
