@@ -28,8 +28,9 @@ export class SessionView {
     this.#record = record;
   }
 
+  /** The record as it would be saved now: while the session runs, with its resources counted. */
   get record(): SessionRecord {
-    return this.#record;
+    return this.#record.state === "running" ? { ...this.#record, ...this.#counted() } : this.#record;
   }
 
   resources(): ResourceView[] {
@@ -52,14 +53,7 @@ export class SessionView {
 
   /** Changes the record and recounts it from the resources. */
   update(change: Partial<SessionRecord>): SessionRecord {
-    const all = this.resources();
-    const count = (state: ResourceResult["state"]) => all.filter((r) => r.state === state).length;
-    this.#record = {
-      ...this.#record,
-      counts: { resources: all.length, succeeded: count("succeeded"), failed: count("failed"), skipped: count("skipped") },
-      stats: all.reduce((sum, r) => addStats(sum, r.stats), EMPTY_STATS),
-      ...change,
-    };
+    this.#record = { ...this.#record, ...this.#counted(), ...change };
     this.#tell([]);
     return this.#record;
   }
@@ -91,6 +85,17 @@ export class SessionView {
   subscribe(listener: ViewListener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  #counted(): Pick<SessionRecord, "counts" | "stats"> {
+    const counts = { resources: 0, succeeded: 0, failed: 0, skipped: 0 };
+    let stats = EMPTY_STATS;
+    for (const r of this.#resources.values()) {
+      counts.resources++;
+      if (r.state === "succeeded" || r.state === "failed" || r.state === "skipped") counts[r.state]++;
+      stats = addStats(stats, r.stats);
+    }
+    return { counts, stats };
   }
 
   #tell(changed: readonly string[]): void {

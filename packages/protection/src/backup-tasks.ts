@@ -12,7 +12,7 @@ import {
   selects,
   type Task,
 } from "@permafrost/model";
-import { isoTime, type Json } from "@permafrost/std";
+import { CodedError, isoTime, type Json } from "@permafrost/std";
 import { consistencyWindow } from "./consistency-window.ts";
 import { toFailureOf } from "./failure.ts";
 import { resourceType, resourceTypes } from "./resource-types.ts";
@@ -32,8 +32,15 @@ export async function runBackupTask(
     case "capture":
       return await capture(task, environment);
     case "sweep":
-      return await (await contextOf(environment, task.source)).ledger.sweep();
+      return await sweep(task, environment);
   }
+}
+
+/** A session that made nothing needs no cloud to clean: its cloud may be the very thing that could not be reached. */
+async function sweep(task: Extract<Task, { kind: "sweep" }>, environment: TaskEnvironment): Promise<SweepResult> {
+  const entries = await environment.repository.records(environment.scope).list(`ledger/${task.sessionId}/`);
+  if (entries.length === 0) return { removed: 0, left: [] };
+  return await (await contextOf(environment, task.source)).ledger.sweep();
 }
 
 async function discover(task: Extract<Task, { kind: "discover" }>, environment: TaskEnvironment): Promise<DiscoverResult> {
@@ -64,6 +71,12 @@ async function discover(task: Extract<Task, { kind: "discover" }>, environment: 
       else if (failure.code === "FORBIDDEN") unlisted.push({ type: type.type, failure });
       else throw error;
     }
+  }
+  if (resources.length === 0 && unlisted.length === 0 && task.selection.include.length > 0) {
+    throw new CodedError("NOTHING_SELECTED", `The project has no resource that ${task.selection.include.join(", ")} selects`, {
+      facts: { project: context.cloud.projectName },
+      hint: `Types are ${resourceTypes.map((t) => t.type).join(", ")}.`,
+    });
   }
   await environment.writer.finish();
   return { projectId: context.cloud.projectId, projectName: context.cloud.projectName, resources, stats, warnings, unlisted };

@@ -134,7 +134,8 @@ export async function verifyObject(
   const what = `${container}/${entry.name}`;
   const named = (differences: readonly string[]) => differences.map((d) => `${what}: ${d}`);
   try {
-    const got = await cloud.object.headObject(container, entry.name, { query: { "multipart-manifest": "get", format: "raw" } });
+    // Without a query: Swift 2.35 answers 500 to HEAD of a static large object with format=raw.
+    const got = await cloud.object.headObject(container, entry.name);
     const expected: Record<string, string> = { ...entry.headers, "content-type": entry.contentType };
     const manifest = entry.headers["x-object-manifest"];
     if (manifest !== undefined) expected["x-object-manifest"] = prefix + manifest;

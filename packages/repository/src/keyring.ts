@@ -22,7 +22,7 @@ export async function loadSecret(directory: string, repository: { readonly name:
   }
   throw new CodedError("KEY_NOT_IN_KEYRING", `the keyring has no key of repository ${repository.name}`, {
     facts: { repository: repository.name, directory },
-    hint: `Add it with \`permafrost key add\`, or write ${join(directory, fileName(repository.name))} with mode 0600.`,
+    hint: `Add it with \`permafrost repository unlock\`, or write ${join(directory, fileName(repository.name))} with mode 0600.`,
   });
 }
 
