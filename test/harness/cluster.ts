@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ControlConnection, connectControl, connectInput, type InputConnection } from "@permafrost/client";
 import { type NatsServer, startNatsServer } from "@permafrost/jobs";
+import type { TlsFiles } from "@permafrost/rpc";
 import { ensureTokenFile } from "@permafrost/runtime";
 import { CodedError, retry, systemClock } from "@permafrost/std";
 import { stringify } from "yaml";
@@ -30,6 +31,10 @@ export interface ClusterOptions {
   readonly cloudsYaml?: string;
   /** Added to every storage node's configuration. */
   readonly storage?: Readonly<Record<string, unknown>>;
+  /** Mutual TLS: the files of each role, by its name, and those of the clients as `client`. */
+  readonly tls?: (name: string) => TlsFiles;
+  /** The address that a role has, by its name; default 127.0.0.1. */
+  readonly host?: (name: string) => string;
 }
 
 interface Role {
@@ -48,15 +53,24 @@ export class Cluster {
   #nats: NatsServer | undefined;
   readonly #natsToken: string;
   readonly #natsPort: number;
+  readonly #tls: { readonly tls?: TlsFiles };
 
-  private constructor(directory: string, token: string, roles: ReadonlyMap<string, Role>, nats: NatsServer, natsToken: string) {
+  private constructor(
+    directory: string,
+    token: string,
+    roles: ReadonlyMap<string, Role>,
+    nats: NatsServer,
+    natsToken: string,
+    tls: { readonly tls?: TlsFiles },
+  ) {
     this.directory = directory;
     this.token = token;
     this.#roles = roles;
     this.#nats = nats;
     this.#natsToken = natsToken;
     this.#natsPort = nats.port;
-    this.control = connectControl({ address: this.addressOf("coordinator"), token });
+    this.#tls = tls;
+    this.control = connectControl({ address: this.addressOf("coordinator"), token, ...tls });
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
@@ -69,13 +83,14 @@ export class Cluster {
     const natsToken = await ensureTokenFile(natsTokenFile);
     if (options.cloudsYaml !== undefined) await writeFile(join(directory, "clouds.yaml"), options.cloudsYaml, { mode: 0o600 });
     const nats = await startNatsServer({ storeDirectory: join(directory, "nats"), token: natsToken });
-    const addresses = await freeAddresses(nodes + workers + 1);
-    const take = () => addresses.pop() ?? "";
+    const ports = await freePorts(nodes + workers + 1);
+    const tlsOf = (name: string) => (options.tls === undefined ? {} : { tls: options.tls(name) });
     const roles = new Map<string, Role>();
     const add = async (name: string, kind: Role["kind"], config: object) => {
-      const address = take();
+      const address = `${options.host?.(name) ?? "127.0.0.1"}:${ports.pop()}`;
       const file = join(directory, `${name}.yaml`);
-      await writeFile(file, stringify({ name, listen: address, tokenFile, log: { level: "info" }, ...config }));
+      const common = { name, listen: address, tokenFile, log: { level: "info" }, ...tlsOf(name) };
+      await writeFile(file, stringify({ ...common, ...config }));
       roles.set(name, { kind, config: file, address, child: undefined });
       return address;
     };
@@ -84,7 +99,7 @@ export class Cluster {
       const storage = options.storage === undefined ? {} : { storage: options.storage };
       nodeAddresses.push(await add(`node-${i}`, "storage-node", { dataDirectory: join(directory, `node-${i}`), ...storage }));
     }
-    const cluster = new Cluster(directory, token, roles, nats, natsToken);
+    const cluster = new Cluster(directory, token, roles, nats, natsToken, tlsOf("client"));
     for (let i = 1; i <= nodes; i++) await cluster.startRole(`node-${i}`);
     const shared = {
       nats: { servers: [nats.url], tokenFile: natsTokenFile },
@@ -96,7 +111,7 @@ export class Cluster {
     await add("coordinator", "coordinator", shared);
     const openstack = options.cloudsYaml === undefined ? {} : { openstack: { configFile: join(directory, "clouds.yaml") } };
     for (let i = 1; i <= workers; i++) await add(`worker-${i}`, "worker", { ...shared, slots, ...openstack });
-    const whole = new Cluster(directory, token, roles, nats, natsToken);
+    const whole = new Cluster(directory, token, roles, nats, natsToken, tlsOf("client"));
     for (const name of ["coordinator", ...Array.from({ length: workers }, (_, i) => `worker-${i + 1}`)])
       await whole.startRole(name);
     return whole;
@@ -114,16 +129,21 @@ export class Cluster {
     return readFileSync(join(this.directory, `${name}.log`), "utf8");
   }
 
-  /** Starts a role's process and waits until it serves. */
-  async startRole(name: string): Promise<void> {
+  /** The configuration file of a role. */
+  configOf(name: string): string {
+    return this.#role(name).config;
+  }
+
+  /** Starts a role's process, with more arguments if given, and waits until it serves. */
+  async startRole(name: string, ...args: string[]): Promise<void> {
     const role = this.#role(name);
     const log = openSync(join(this.directory, `${name}.log`), "a");
-    const child = spawn(process.execPath, [MAIN, role.kind, "--config", role.config], {
+    const child = spawn(process.execPath, [MAIN, role.kind, "--config", role.config, ...args], {
       stdio: ["ignore", log, log],
       env: { ...process.env, NO_COLOR: "1" },
     });
     role.child = child;
-    const probe = connectControl({ address: role.address, token: this.token, timeoutMs: 1_000 });
+    const probe = connectControl({ address: role.address, token: this.token, timeoutMs: 1_000, ...this.#tls });
     const deadline = systemClock.monotonic() + START_MS;
     try {
       while (!(await probe.health().catch(() => false))) {
@@ -158,8 +178,12 @@ export class Cluster {
 
   async input(): Promise<InputConnection["input"]> {
     // A bus that was just wiped or restarted is found again by everyone within seconds.
-    const { address } = await retry(() => this.control.sessions.locateWorker({}), { attemptsMax: 60, delayMs: 500, delayMsMax: 500 });
-    const connection = connectInput({ address, token: this.token });
+    const { address } = await retry(() => this.control.sessions.locateWorker({}), {
+      attemptsMax: 60,
+      delayMs: 500,
+      delayMsMax: 500,
+    });
+    const connection = connectInput({ address, token: this.token, ...this.#tls });
     this.#inputs.push(connection);
     return connection.input;
   }
@@ -184,19 +208,19 @@ function nodeId(directory: string): string {
   return id;
 }
 
-/** Addresses on loopback that were free a moment ago. */
-async function freeAddresses(count: number): Promise<string[]> {
+/** Ports that were free on all of loopback a moment ago. */
+async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve));
       return server;
     }),
   );
-  const addresses = servers.map((s) => {
+  const ports = servers.map((s) => {
     const address = s.address();
-    return `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
+    return typeof address === "object" && address !== null ? address.port : 0;
   });
   await Promise.all(servers.map((s) => new Promise((resolve) => s.close(resolve))));
-  return addresses;
+  return ports;
 }

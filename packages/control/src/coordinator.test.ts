@@ -163,6 +163,23 @@ describe("a tenant backup", () => {
     expect(record).toMatchObject({ state: "failed", failure: { code: "AUTH_FAILED", hint: "check clouds.yaml" } });
   });
 
+  it("fails and says why when no worker has the repository's key", async () => {
+    const quick = {
+      now: () => systemClock.now() * 20,
+      monotonic: () => systemClock.monotonic() * 20,
+      sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 20, signal),
+    };
+    bus = memoryBus({ clock: quick });
+    const coordinator = await startCoordinator();
+    const empty = new Repositories(store, join(keyring, "of-the-worker"));
+    const openRepository = (id: string) => empty.open(id);
+    const host = await TaskHost.open(bus, { worker: "w", clock: quick, openRepository, execute: twoVolumes });
+    running.push(host.loop(stop.signal));
+    const record = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    expect(record).toMatchObject({ state: "failed", failure: { code: "KEY_NOT_IN_KEYRING" } });
+    expect(record.failure?.hint).toContain("every worker");
+  });
+
   it("is finished by the next coordinator without repeating finished tasks", async () => {
     const firstStop = new AbortController();
     const dying = await startCoordinator(firstStop.signal);

@@ -1,7 +1,7 @@
 /** What a session was asked to do: stored as a document, so that any coordinator can take the session over. */
 
 import type { CloudTarget, RepositoryId, RestoreOptions, Selection, SessionId, VerifyLevel } from "@permafrost/model";
-import { isoTime, type Random, toHex } from "@permafrost/std";
+import { isoTime, type Random } from "@permafrost/std";
 
 interface SpecBase {
   readonly sessionId: SessionId;
@@ -39,7 +39,13 @@ export interface CheckSpec extends SpecBase {
 
 export type SessionSpec = TenantBackupSpec | InputBackupSpec | RestoreSpec | CheckSpec;
 
-/** Sorts by start: `YYYYMMDDTHHMMSSZ-` and 8 hex digits. */
+/** Bits of an id's last part that are random; the 10 above them are the milliseconds. */
+const RANDOM_BITS = 22;
+
+/** Sorts by start, to the millisecond: `YYYYMMDDTHHMMSSZ-` and 8 hex digits. */
 export function newSessionId(nowMs: number, random: Random): SessionId {
-  return `${isoTime(nowMs).replace(/[-:]/g, "").replace(/\.\d+/, "")}-${toHex(random.bytes(4))}`;
+  const seconds = isoTime(nowMs).replace(/[-:]/g, "").replace(/\.\d+/, "");
+  const [a = 0, b = 0, c = 0] = random.bytes(3);
+  const tail = (nowMs % 1000) * 2 ** RANDOM_BITS + (((a << 16) | (b << 8) | c) % 2 ** RANDOM_BITS);
+  return `${seconds}-${tail.toString(16).padStart(8, "0")}`;
 }

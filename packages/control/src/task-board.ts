@@ -18,6 +18,7 @@ import {
   encodeEntry,
   encodeReference,
   entryKey,
+  hasEnded,
   TASK_QUEUE,
   TASK_TABLE,
   type TaskEntry,
@@ -92,7 +93,7 @@ export class TaskBoard {
         changedAt.set(change.key, { revision: change.revision, at: this.#clock.monotonic() });
         const entry = decodeEntry(change.value);
         options.onUpdate?.(task, entry);
-        if (entry.result !== undefined || entry.state === "cancelled") await settle(change.key, task, entry);
+        if (hasEnded(entry)) await settle(change.key, task, entry);
         if (pending.size === 0) return;
       }
     })();
@@ -106,7 +107,7 @@ export class TaskBoard {
           const row = entries.get(key);
           if (row === undefined) continue;
           const entry = decodeEntry(row.value);
-          if (entry.result !== undefined || entry.state === "cancelled") {
+          if (hasEnded(entry)) {
             await settle(key, task, entry);
             continue;
           }
@@ -170,6 +171,11 @@ export class TaskBoard {
 
   async #outcome<K extends TaskKind>(repository: Repository, entry: TaskEntry): Promise<TaskOutcome<TaskResults[K]> | undefined> {
     if (entry.state === "cancelled") return { ok: false, failure: { code: "CANCELLED", message: "The session was cancelled" } };
+    if (entry.lockedCode !== undefined) {
+      const message = `No worker could open the repository: ${entry.lockedCode}`;
+      const hint = "Put the repository's key into the keyring of every worker; the workers' logs name the place.";
+      return { ok: false, failure: { code: entry.lockedCode, message, hint } };
+    }
     if (entry.result === undefined) return undefined;
     const document: unknown = await repository.reader().readDocument(entry.result);
     if (entry.state === "failed") return { ok: false, failure: document as Failure };
@@ -198,7 +204,7 @@ export class TaskBoard {
         const row = await this.#table.get(key);
         if (row === undefined) break;
         const entry = decodeEntry(row.value);
-        if (entry.result !== undefined || entry.state === "cancelled") break;
+        if (hasEnded(entry)) break;
         try {
           await this.#table.update(key, encodeEntry({ ...entry, state: "cancelled" }), row.revision);
           break;

@@ -17,6 +17,7 @@ import {
   encodeEntry,
   entryKey,
   HEARTBEAT_MS,
+  hasEnded,
   TASK_QUEUE,
   TASK_TABLE,
   type TaskEntry,
@@ -26,6 +27,8 @@ import {
 
 /** Attempts of a task before it counts as failed, whether by error or by death of its worker. */
 export const ATTEMPTS_MAX = 5;
+/** Claims of a task by workers that have no key for it; more than ATTEMPTS_MAX, for others may have the key. */
+const LOCKED_ATTEMPTS_MAX = 10;
 
 export interface TaskContext {
   readonly repository: Repository;
@@ -117,7 +120,7 @@ export class TaskHost {
     const row = await this.#table.get(key);
     if (row === undefined) return "lost";
     const before = decodeEntry(row.value);
-    if (before.result !== undefined || before.state === "cancelled") return "ended";
+    if (hasEnded(before)) return "ended";
     let entry: TaskEntry = {
       ...before,
       state: "running",
@@ -149,7 +152,18 @@ export class TaskHost {
     };
     const beating = this.#heartbeat(both, () => Promise.all([update({}), working()]), claim);
     try {
-      const repository = await this.#options.openRepository(entry.repositoryId);
+      let repository: Repository;
+      try {
+        repository = await this.#options.openRepository(entry.repositoryId);
+      } catch (error) {
+        const { code, message, retry } = CodedError.from(error);
+        this.#event(reference, `Attempt failed: ${message}`, entry.attempt, code);
+        claim.abort();
+        await beating;
+        const again = retry !== "never" || entry.attempt < LOCKED_ATTEMPTS_MAX;
+        await update(again ? { state: "queued" } : { state: "failed", lockedCode: code });
+        return again ? "retry" : "ended";
+      }
       const scope = {
         repositoryId: entry.repositoryId,
         sessionId: reference.sessionId,

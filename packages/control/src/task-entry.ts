@@ -26,6 +26,13 @@ export interface TaskEntry {
   readonly bytesDone: number;
   /** `done`: the task's result; `failed`: a Failure; as a document. */
   readonly result?: StreamRoot;
+  /** Instead of a result, when no worker could open the repository to write one: the code of the error. */
+  readonly lockedCode?: string;
+}
+
+/** Whether nobody is to run it any more. */
+export function hasEnded(entry: TaskEntry): boolean {
+  return entry.result !== undefined || entry.lockedCode !== undefined || entry.state === "cancelled";
 }
 
 /** The body of a job: where to find the row. */
