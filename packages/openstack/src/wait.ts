@@ -32,7 +32,7 @@ const DEADLINE_FLOOR_MS = 10 * 60_000;
 /** Slowest copy we call alive. */
 const BYTES_PER_SECOND_MIN = 4 * 2 ** 20;
 const GIB = 2 ** 30;
-const DELAY_MS = 500;
+const DELAY_MS = 250;
 const DELAY_MS_MAX = 10_000;
 
 /** 10 minutes, and what the copy takes at 4 MiB/s. */
