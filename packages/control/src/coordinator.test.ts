@@ -268,3 +268,23 @@ describe("requests", () => {
     expect(await coordinator.list("acme")).toHaveLength(0);
   });
 });
+
+describe("a job that comes twice", () => {
+  it("does not take a healthy task from its worker", async () => {
+    const coordinator = await startCoordinator();
+    let captures = 0;
+    await startHost(async (task, context) => {
+      if (task.kind === "capture" && task.resource.id === "a") {
+        captures++;
+        const queue = await bus.queue("tasks", { ackWaitMs: 20_000 });
+        await queue.publish("again", utf8(JSON.stringify({ sessionId: task.sessionId, taskId: task.id })));
+        await systemClock.sleep(9_000, context.signal);
+      }
+      return await twoVolumes(task, context);
+    });
+    const second = await startHost(twoVolumes, stop.signal, "w2");
+    expect(second).toBeDefined();
+    const record = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    expect([record.state, captures]).toEqual(["succeeded", 1]);
+  });
+});

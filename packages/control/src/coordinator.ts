@@ -189,10 +189,16 @@ export class Coordinator {
     const lost = new AbortController();
     const both = AbortSignal.any([signal, lost.signal]);
     const renewing = (async () => {
+      const { clock } = this.#options;
+      let renewedAt = clock.monotonic();
       while (!both.aborted) {
-        await this.#options.clock.sleep(LEASE_TTL_MS / 4, both).catch(() => undefined);
-        if (!both.aborted && !(await lease.renew().catch(() => false)))
-          lost.abort(new CodedError("LEASE_LOST", "Another coordinator leads"));
+        await clock.sleep(LEASE_TTL_MS / 4, both).catch(() => undefined);
+        if (both.aborted) return;
+        // No answer is no answer: the lease is ours until its time is over. Another holder is an answer.
+        const kept = await lease.renew().catch(() => undefined);
+        if (kept === true) renewedAt = clock.monotonic();
+        else if (kept === false || clock.monotonic() - renewedAt > LEASE_TTL_MS)
+          lost.abort(new CodedError("LEASE_LOST", "Another coordinator may lead"));
       }
     })();
     try {

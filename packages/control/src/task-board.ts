@@ -97,34 +97,44 @@ export class TaskBoard {
         if (pending.size === 0) return;
       }
     })();
-    const sweeping = (async () => {
-      for (let round = 1; ; round++) {
-        await this.#clock.sleep(SWEEP_MS, stop);
-        const entries = new Map((await this.#table.list(prefix)).map((e) => [e.key, e]));
-        const lost = new Map([...pending].filter(([key]) => !entries.has(key)));
-        await this.#publishMissing(newWriter, lost, queued);
-        for (const [key, task] of pending) {
-          const row = entries.get(key);
-          if (row === undefined) continue;
-          const entry = decodeEntry(row.value);
-          if (hasEnded(entry)) {
-            await settle(key, task, entry);
-            continue;
-          }
-          const seen = changedAt.get(key);
-          const now = this.#clock.monotonic();
-          if (seen === undefined || seen.revision !== row.revision) changedAt.set(key, { revision: row.revision, at: now });
-          else if (now - seen.at > staleMs) {
-            changedAt.set(key, { revision: row.revision, at: now });
-            if (queued)
-              await this.#queue.publish(
-                `${key}.${row.revision}.${round}`,
-                encodeReference({ sessionId: task.sessionId, taskId: task.id }),
-              );
-            else await this.#abandon(newWriter, key, entry, row.revision);
-          }
+    const sweepOnce = async (round: number): Promise<void> => {
+      const entries = new Map((await this.#table.list(prefix)).map((e) => [e.key, e]));
+      const lost = new Map([...pending].filter(([key]) => !entries.has(key)));
+      await this.#publishMissing(newWriter, lost, queued);
+      // A row that waits is normal while the queue has jobs; only when it has none has its own been lost.
+      const drained = queued && (await this.#queue.pending()) === 0;
+      for (const [key, task] of pending) {
+        const row = entries.get(key);
+        if (row === undefined) continue;
+        const entry = decodeEntry(row.value);
+        if (hasEnded(entry)) {
+          await settle(key, task, entry);
+          continue;
         }
-        if (pending.size === 0) return;
+        const seen = changedAt.get(key);
+        const now = this.#clock.monotonic();
+        if (seen === undefined || seen.revision !== row.revision) {
+          changedAt.set(key, { revision: row.revision, at: now });
+          continue;
+        }
+        if (now - seen.at <= staleMs) continue;
+        if (!queued) await this.#abandon(newWriter, key, entry, row.revision);
+        else if (drained || entry.state === "running") {
+          changedAt.set(key, { revision: row.revision, at: now });
+          const reference = { sessionId: task.sessionId, taskId: task.id };
+          await this.#queue.publish(`${key}.${row.revision}.${round}`, encodeReference(reference));
+        }
+      }
+    };
+    const sweeping = (async () => {
+      for (let round = 1; pending.size > 0; round++) {
+        await this.#clock.sleep(SWEEP_MS, stop);
+        try {
+          await sweepOnce(round);
+        } catch (error) {
+          // The bus or a node restarts: the next round sees what this one did not.
+          if (!CodedError.is(error) || error.retry === "never") throw error;
+        }
       }
     })();
     try {

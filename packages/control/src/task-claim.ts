@@ -6,7 +6,7 @@
  * at its next heartbeat (`FENCED`), its signal aborts, and nothing it does afterwards counts.
  */
 
-import type { Bus, ClaimedJob, JobQueue, Table } from "@permafrost/jobs";
+import type { Bus, ClaimedJob, JobQueue, Table, TableEntry } from "@permafrost/jobs";
 import type { StreamRoot, Task } from "@permafrost/model";
 import type { Repository, Writer } from "@permafrost/repository";
 import { type Clock, CodedError, type Json } from "@permafrost/std";
@@ -117,7 +117,7 @@ export class TaskHost {
     working: () => Promise<void> = async () => undefined,
   ): Promise<"ended" | "retry" | "lost"> {
     const key = entryKey(reference);
-    const row = await this.#table.get(key);
+    const row = await this.#idleRow(key, signal);
     if (row === undefined) return "lost";
     const before = decodeEntry(row.value);
     if (hasEnded(before)) return "ended";
@@ -213,6 +213,15 @@ export class TaskHost {
       claim.abort();
       await beating;
     }
+  }
+
+  /** The row, unless another worker is at it: a job may come twice, and a healthy claim is not to be fenced by its duplicate. */
+  async #idleRow(key: string, signal: AbortSignal): Promise<TableEntry | undefined> {
+    const row = await this.#table.get(key);
+    if (row === undefined || decodeEntry(row.value).state !== "running") return row;
+    await this.#options.clock.sleep(3 * HEARTBEAT_MS, signal);
+    const again = await this.#table.get(key);
+    return again?.revision === row.revision ? again : undefined;
   }
 
   async #storeFailure(repository: Repository, scope: TaskContext["scope"], error: unknown): Promise<StreamRoot> {

@@ -50,7 +50,7 @@ export type ImageDocument = {
 const RESTORE_PROPERTY = "permafrost_restore";
 /** Set by services for their own use; Glance or Nova make them anew, or refuse them. */
 const SERVICE_PROPERTY =
-  /^(os_glance_|owner_|image_location$|instance_uuid$|user_id$|boot_roles$|base_image_ref$|permafrost_|stores$|cinder_encryption_key_deletion_policy$)/;
+  /^(os_glance_|owner_(id|project_name|user_name)$|image_location$|instance_uuid$|user_id$|boot_roles$|base_image_ref$|permafrost_|stores$|cinder_encryption_key_deletion_policy$)/;
 
 export const glanceImage: ResourceType<ImageDocument> = {
   type: "glance.image",
