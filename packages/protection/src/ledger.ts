@@ -43,6 +43,8 @@ interface LedgerEntry {
 export const TEMPORARY_PREFIX = "permafrost-tmp-";
 const LATE_ANSWER_MS = 3_000;
 const REMOVED_AT_ONCE = 8;
+/** Far more than a task has attempts. */
+const RECORD_VERSION_MAX = 99n;
 
 export class Ledger {
   readonly #records: Records;
@@ -79,8 +81,7 @@ export class Ledger {
       const usable = await this.#adopt(kind, name);
       if (usable !== undefined) return usable;
     } else {
-      const entry: LedgerEntry = { kind, name };
-      await this.#records.put(key, 1n, utf8(JSON.stringify(entry)));
+      await this.#intend(key, { kind, name });
     }
     try {
       return await create(name);
@@ -91,6 +92,17 @@ export class Ledger {
       const usable = await this.#adopt(kind, name);
       if (usable !== undefined) return usable;
       throw error;
+    }
+  }
+
+  /** An attempt that died after it had removed the object struck its entry: the record then goes on from that version. */
+  async #intend(key: string, entry: LedgerEntry): Promise<void> {
+    for (let version = 1n; ; version += 2n) {
+      try {
+        return await this.#records.put(key, version, utf8(JSON.stringify(entry)));
+      } catch (error) {
+        if (!CodedError.is(error, "RECORD_CONFLICT") || version >= RECORD_VERSION_MAX) throw error;
+      }
     }
   }
 

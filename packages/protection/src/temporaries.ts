@@ -20,17 +20,28 @@ const BUSY_ATTEMPTS_MAX = 30;
 const BUSY_DELAY_MS = 2_000;
 
 export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal): readonly TemporaryKind[] {
-  /** A service refuses to remove what is still being made or copied: wait for that to end. */
-  const whenIdle = async (work: () => Promise<void>): Promise<void> => {
+  /**
+   * A service refuses to remove what is still being made or copied: wait for that to end. It refuses, too, what it is removing already,
+   * for a worker that died since: then only wait.
+   */
+  const remove = async (
+    request: () => Promise<void>,
+    status: () => Promise<string>,
+    gone: () => Promise<void>,
+  ): Promise<void> => {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await work();
+        await request();
+        return await gone();
       } catch (error) {
         if (CodedError.is(error, "NOT_FOUND")) return;
         const busy = CodedError.is(error, "CONFLICT") || (CodedError.is(error, "CLOUD_HTTP") && error.facts.status === 400);
         if (!busy || attempt >= BUSY_ATTEMPTS_MAX) throw error;
-        await clock.sleep(BUSY_DELAY_MS, signal);
       }
+      const now = await status();
+      if (now === "gone") return;
+      if (now === "deleting") return await gone();
+      await clock.sleep(BUSY_DELAY_MS, signal);
     }
   };
   const image = (kind: string, broken: RegExp): TemporaryKind => ({
@@ -38,10 +49,11 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
     order: 1,
     find: async (name) => await found(cloud.image.list({ owner: cloud.projectId, name }), broken),
     remove: (id) =>
-      whenIdle(async () => {
-        await cloud.image.delete(id);
-        await cloud.image.waitForGone(id, { signal });
-      }),
+      remove(
+        () => cloud.image.delete(id),
+        () => statusOf(cloud.image.get(id)),
+        () => cloud.image.waitForGone(id, { signal }),
+      ),
   });
   return [
     image(TEMPORARY_IMAGE, BROKEN_IMAGE),
@@ -51,22 +63,33 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
       order: 2,
       find: async (name) => await found(cloud.volume.listVolumes({ name }), BROKEN_VOLUME),
       remove: (id) =>
-        whenIdle(async () => {
-          await cloud.volume.deleteVolume(id);
-          await cloud.volume.waitForVolumeGone(id, { signal });
-        }),
+        remove(
+          () => cloud.volume.deleteVolume(id),
+          () => statusOf(cloud.volume.getVolume(id)),
+          () => cloud.volume.waitForVolumeGone(id, { signal }),
+        ),
     },
     {
       kind: TEMPORARY_SNAPSHOT,
       order: 3,
       find: async (name) => await found(cloud.volume.listSnapshots({ name }), BROKEN_VOLUME),
       remove: (id) =>
-        whenIdle(async () => {
-          await cloud.volume.deleteSnapshot(id);
-          await cloud.volume.waitForSnapshotGone(id, { signal });
-        }),
+        remove(
+          () => cloud.volume.deleteSnapshot(id),
+          () => statusOf(cloud.volume.getSnapshot(id)),
+          () => cloud.volume.waitForSnapshotGone(id, { signal }),
+        ),
     },
   ];
+}
+
+async function statusOf(object: Promise<{ readonly status: string }>): Promise<string> {
+  try {
+    return (await object).status;
+  } catch (error) {
+    if (CodedError.is(error, "NOT_FOUND")) return "gone";
+    throw error;
+  }
 }
 
 async function found(
