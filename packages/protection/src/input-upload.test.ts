@@ -75,6 +75,10 @@ describe("a stream", () => {
     expect(first.stats.newBlocks).toBeGreaterThan(1);
     expect(second.stats.newBlocks).toBe(0);
   });
+  it("is one entry and no more", async () => {
+    const two = upload("stream", [file("", "hello"), file("", "more")]);
+    await expect(two).rejects.toMatchObject({ code: "UPLOAD_MALFORMED" });
+  });
   it("that never began is refused", async () => {
     await expect(upload("stream", [])).rejects.toMatchObject({ code: "UPLOAD_MALFORMED" });
   });

@@ -62,16 +62,19 @@ interface Stored {
 
 async function captureStream(input: UploadInput): Promise<Stored> {
   const parent = input.task.parent?.streams.data;
+  let stored: Stored | undefined;
   for await (const { data } of input.entries) {
+    if (stored !== undefined) throw new CodedError("UPLOAD_MALFORMED", "A stream is one entry; another one came");
     const written = await input.writer.writeStream(data, {
       chunking: "content",
       signal: input.signal,
       onProgress: input.progress,
       ...(parent === undefined ? {} : { parent }),
     });
-    return { streams: { data: written.root }, stats: written.stats };
+    stored = { streams: { data: written.root }, stats: written.stats };
   }
-  throw new CodedError("UPLOAD_MALFORMED", "The upload ended before its stream began");
+  if (stored === undefined) throw new CodedError("UPLOAD_MALFORMED", "The upload ended before its stream began");
+  return stored;
 }
 
 async function captureTree(input: UploadInput): Promise<Stored> {

@@ -119,7 +119,7 @@ async function* entriesOf(steps: AsyncIterator<control.UploadRequest>): AsyncIte
   let next = await steps.next();
   while (next.done !== true) {
     const step = next.value.step;
-    if (step?.$case !== "entry") throw malformed("Data came before its entry");
+    if (step?.$case !== "entry") throw malformed("The upload has a message that is no entry and no entry's data");
     let ended = false;
     async function* data(): AsyncIterable<Uint8Array> {
       for (;;) {
