@@ -3,13 +3,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type MemoryBlockStore, memoryBlockStore } from "@permafrost/blocks";
+import { type BlockStore, type MemoryBlockStore, memoryBlockStore } from "@permafrost/blocks";
 import { type Bus, memoryBus } from "@permafrost/jobs";
 import { EMPTY_STATS, type Task } from "@permafrost/model";
 import { initRepository, saveSecret } from "@permafrost/repository";
-import { CodedError, systemClock, systemRandom, utf8 } from "@permafrost/std";
+import { type Clock, CodedError, systemClock, systemRandom, utf8 } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Coordinator } from "./coordinator.ts";
+import { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
 import { Repositories } from "./repositories.ts";
 import { type TaskContext, TaskHost } from "./task-claim.ts";
 
@@ -37,8 +37,20 @@ afterEach(async () => {
   await rm(keyring, { recursive: true });
 });
 
-async function startCoordinator(signal: AbortSignal = stop.signal, name = "c1"): Promise<Coordinator> {
-  const coordinator = await Coordinator.open({ name, bus, store, keyring, clock: systemClock, random: systemRandom });
+async function startCoordinator(
+  signal: AbortSignal = stop.signal,
+  name = "c1",
+  changes: Partial<CoordinatorOptions> = {},
+): Promise<Coordinator> {
+  const coordinator = await Coordinator.open({
+    name,
+    bus,
+    store,
+    keyring,
+    clock: systemClock,
+    random: systemRandom,
+    ...changes,
+  });
   running.push(coordinator.run(signal));
   return coordinator;
 }
@@ -53,6 +65,13 @@ async function startHost(
   running.push(host.loop(signal));
   return host;
 }
+
+/** Twenty times as fast as the machine's. */
+const quick: Clock = {
+  now: () => systemClock.now() * 20,
+  monotonic: () => systemClock.monotonic() * 20,
+  sleep: (ms, signal) => systemClock.sleep(ms / 20, signal),
+};
 
 async function* bytesOf(text: string): AsyncIterable<Uint8Array> {
   yield utf8(text);
@@ -164,11 +183,6 @@ describe("a tenant backup", () => {
   });
 
   it("fails and says why when no worker has the repository's key", async () => {
-    const quick = {
-      now: () => systemClock.now() * 20,
-      monotonic: () => systemClock.monotonic() * 20,
-      sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 20, signal),
-    };
     bus = memoryBus({ clock: quick });
     const coordinator = await startCoordinator();
     const empty = new Repositories(store, join(keyring, "of-the-worker"));
@@ -204,6 +218,29 @@ describe("a tenant backup", () => {
     release();
     expect(await ended(next, id)).toMatchObject({ state: "succeeded" });
     expect(captured.sort()).toEqual(["a", "b"]);
+  });
+
+  it("is listed as it was started while its blocks cannot be read, and runs when they can", async () => {
+    let isAway = true;
+    const nodes: BlockStore = {
+      ...store,
+      get: async (...asked) => {
+        if (isAway) throw new CodedError("NODES_UNAVAILABLE", "not now", { retry: "later" });
+        return await store.get(...asked);
+      },
+    };
+    const stopped: (string | undefined)[] = [];
+    const onEvent = ({ message, code }: { message: string; code?: string }) => {
+      if (message.startsWith("Session stopped")) stopped.push(code);
+    };
+    const coordinator = await startCoordinator(stop.signal, "c1", { store: nodes, clock: quick, onEvent });
+    await startHost(twoVolumes);
+    const { id } = await coordinator.start("acme", tenant);
+    await vi.waitFor(() => expect(stopped).toEqual(["NODES_UNAVAILABLE"]), { timeout: 10_000 });
+    expect(await coordinator.list()).toMatchObject([{ id, kind: "backup", state: "running", source: { cloud: "lab" } }]);
+    expect((await coordinator.view(id)).record).toMatchObject({ kind: "backup", state: "running" });
+    isAway = false;
+    expect(await ended(coordinator, id)).toMatchObject({ state: "succeeded" });
   });
 
   it("ends as cancelled after its sweep", async () => {

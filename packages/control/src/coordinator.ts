@@ -32,6 +32,8 @@ import { toFailure } from "./task-entry.ts";
 import { WorkerTable } from "./worker-table.ts";
 
 const LEASE_TTL_MS = 10_000;
+/** Before a session that stopped short is run again. */
+const RERUN_MS = 10_000;
 
 export interface CoordinatorOptions {
   readonly name: string;
@@ -124,6 +126,8 @@ export class Coordinator {
 
   /** The live view of a session that runs here, else one made of its stored record and results. */
   async view(session: string): Promise<SessionView> {
+    const known = this.#liveView(session);
+    if (known !== undefined) return known;
     const record = await this.find(session);
     const live = this.#liveView(record.id);
     if (live !== undefined) return live;
@@ -231,10 +235,27 @@ export class Coordinator {
     const view = new SessionView({
       ...firstRecord({ sessionId, repositoryId: row.repositoryId, startedAt: "" } as SessionSpec, { input: "tenant" }),
     });
-    const ended = this.#runSession(sessionId, row, view, cancel.signal, signal).catch((error: unknown) =>
-      this.#event(`Session stopped: ${CodedError.from(error).message}`, sessionId, CodedError.from(error).code),
-    );
+    const ended = this.#runToItsEnd(sessionId, row, view, cancel.signal, signal);
     this.#running.set(sessionId, { view, cancel, ended: ended.then(() => void this.#running.delete(sessionId)) });
+  }
+
+  /** A session stops short of its end when its record cannot be read or written; like after a death, it is then run again. Never rejects. */
+  async #runToItsEnd(
+    sessionId: SessionId,
+    row: SessionRow,
+    view: SessionView,
+    cancel: AbortSignal,
+    signal: AbortSignal,
+  ): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        return await this.#runSession(sessionId, row, view, cancel, signal);
+      } catch (error) {
+        const { message, code } = CodedError.from(error);
+        this.#event(`Session stopped: ${message}`, sessionId, code);
+        await this.#options.clock.sleep(RERUN_MS, signal).catch(() => undefined);
+      }
+    }
   }
 
   async #runSession(

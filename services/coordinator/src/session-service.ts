@@ -115,13 +115,14 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
     },
 
     async *watchSession({ sessionId }, { signal }) {
-      const { id } = await coordinator.find(sessionId);
+      const { id, repositoryId } = await coordinator.find(sessionId);
+      const name = await nameOf(repositoryId);
       const seen = new Map<string, string>();
       let last = "";
       while (!signal.aborted) {
         // The view is looked up each time: it changes hands when the session starts, ends, or another coordinator leads.
         const view: SessionView = await coordinator.view(id);
-        const session = wireView(view, await nameOf(view.record.repositoryId));
+        const session = wireView(view, name);
         const changed = view.resources().filter((r) => {
           const text = JSON.stringify(r);
           const key = `${r.type}/${r.id}`;
