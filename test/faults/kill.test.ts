@@ -2,10 +2,11 @@
 
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { CodedError } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Cluster } from "../harness/cluster.ts";
-import { backupTenant, ended, initRepository, resources, restoreTenant } from "../harness/session.ts";
-import { differences, type SmallTenant, smallTenant, temporariesLeft } from "../harness/tenant.ts";
+import { backupStream, backupTenant, ended, initRepository, readStream, resources, restoreTenant } from "../harness/session.ts";
+import { differences, noise, type SmallTenant, smallTenant, temporariesLeft } from "../harness/tenant.ts";
 
 let tenant: SmallTenant;
 let cluster: Cluster;
@@ -119,14 +120,23 @@ describe("with one node", () => {
     for (const r of damaged) expect(r.failure?.code).toMatch(/BLOCK_CORRUPT|BLOCK_MISSING/);
   }, 240_000);
 
-  it("that is full: a clear error, the last restore point stays", async () => {
-    cluster = await Cluster.start({ storage: { reserveBytes: 2 ** 50 } });
-    const refused = cluster.control.repositories.initRepository({
-      name: "other",
-      secret: { kind: { $case: "passphrase", value: "x" } },
-    });
-    await expect(refused).rejects.toMatchObject({ code: expect.stringMatching(/STORE_FULL|QUORUM_LOST/) });
-  }, 60_000);
+  it("that is full: a clear error, and the last restore point stays", async () => {
+    await start({});
+    async function* bytes(): AsyncIterable<Uint8Array> {
+      yield noise("before", 500_000);
+    }
+    expect(await backupStream(cluster, "dump", bytes())).toMatchObject({ state: "succeeded" });
+    await cluster.kill("node-1");
+    await cluster.reconfigure("node-1", { storage: { reserveBytes: 2 ** 50 } });
+    await cluster.startRole("node-1");
+    const refused = await backupTenant(cluster, "source").then(
+      async (id) => (await ended(cluster, id)).failure,
+      (error: unknown) => CodedError.from(error),
+    );
+    expect(refused?.code).toMatch(/^(STORE_FULL|QUORUM_LOST)$/);
+    expect(refused?.message).not.toMatch(/ at .*\.ts/);
+    expect((await readStream(cluster)).equals(noise("before", 500_000))).toBe(true);
+  }, 120_000);
 });
 
 /** Flips one bit in the middle of every pack's larger records. */

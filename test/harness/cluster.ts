@@ -16,7 +16,7 @@ import { type NatsServer, startNatsServer } from "@permafrost/jobs";
 import type { TlsFiles } from "@permafrost/rpc";
 import { ensureTokenFile } from "@permafrost/runtime";
 import { CodedError, retry, systemClock } from "@permafrost/std";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 
 const MAIN = fileURLToPath(new URL("../../services/cli/src/main.ts", import.meta.url));
 const START_MS = 20_000;
@@ -163,6 +163,12 @@ export class Cluster {
     const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     child.kill("SIGKILL");
     await gone;
+  }
+
+  /** Adds to a role's configuration file; for its next start. */
+  async reconfigure(name: string, settings: object): Promise<void> {
+    const file = this.#role(name).config;
+    await writeFile(file, stringify({ ...(parse(readFileSync(file, "utf8")) as object), ...settings }));
   }
 
   /** Stops the bus, deletes all it stored, and starts it empty on the same port. */
