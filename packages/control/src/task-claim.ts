@@ -85,11 +85,16 @@ export class TaskHost {
     }
   }
 
-  /** Waits until the row exists; a session that was just started may not have come so far. Throws UPLOAD_NOT_EXPECTED. */
-  async waitFor(reference: TaskReference, waitMs: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Waits until the row exists and answers its repository's id; a session that was just started may not have come so far.
+   * Throws UPLOAD_NOT_EXPECTED.
+   */
+  async waitFor(reference: TaskReference, waitMs: number, signal: AbortSignal): Promise<string> {
     const { clock } = this.#options;
     const deadline = clock.monotonic() + waitMs;
-    while ((await this.#table.get(entryKey(reference))) === undefined) {
+    for (;;) {
+      const row = await this.#table.get(entryKey(reference));
+      if (row !== undefined) return decodeEntry(row.value).repositoryId;
       if (clock.monotonic() > deadline) {
         throw new CodedError("UPLOAD_NOT_EXPECTED", `Session ${reference.sessionId} does not wait for bytes`, {
           facts: { session: reference.sessionId },

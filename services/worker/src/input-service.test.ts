@@ -22,6 +22,8 @@ let server: RunningServer;
 let connection: InputConnection;
 let stop: AbortController;
 let end: () => Promise<void>;
+/** Takes the repository's key from the worker; the coordinator has its own. */
+let forgetKey: () => Promise<void>;
 
 beforeEach(async () => {
   keyring = await mkdtemp(join(tmpdir(), "permafrost-worker-"));
@@ -33,7 +35,10 @@ beforeEach(async () => {
   stop = new AbortController();
   const { signal } = stop;
   const leading = coordinator.run(signal);
-  const repositories = new Repositories(store, keyring);
+  const ownKeyring = join(keyring, "of-the-worker");
+  await saveSecret(ownKeyring, "acme", secret);
+  forgetKey = () => rm(ownKeyring, { recursive: true });
+  const repositories = new Repositories(store, ownKeyring);
   const host = await TaskHost.open(bus, {
     worker: "w1",
     clock: systemClock,
@@ -165,6 +170,16 @@ describe("an upload that is malformed", () => {
     await expect(upload([open(id), ...steps])).rejects.toMatchObject({ code });
     expect(await ended(id)).toMatchObject({ state: "failed", failure: { code } });
     await expect(download({ sessionId: id })).rejects.toMatchObject({ code: "NOT_A_RESTORE_POINT", facts: { session: id } });
+  });
+});
+
+describe("a worker without the key", () => {
+  it("says so to the client, and leaves the session to another worker", async () => {
+    await forgetKey();
+    const id = await start();
+    await expect(upload([open(id), entry({}), data("x")])).rejects.toMatchObject({ code: "KEY_NOT_IN_KEYRING" });
+    await expect(download({ sessionId: id })).rejects.toMatchObject({ code: "KEY_NOT_IN_KEYRING" });
+    expect((await coordinator.find(id)).state).toBe("running");
   });
 });
 

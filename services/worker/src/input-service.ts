@@ -32,7 +32,8 @@ export function inputService(options: InputServiceOptions): control.InputService
       const first = await steps.next();
       if (first.done === true || first.value.step?.$case !== "open") throw malformed("The first message must open a session");
       const reference = { sessionId: first.value.step.value.sessionId, taskId: "upload-1" };
-      await host.waitFor(reference, openWaitMs, signal);
+      // A worker without the key says so to the client, who can ask for another.
+      await repositories.open(await host.waitFor(reference, openWaitMs, signal));
       let result: ResourceResult | undefined;
       let failure: CodedError | undefined;
       const outcome = await host.run(
