@@ -100,21 +100,27 @@ export class Cluster {
       nodeAddresses.push(await add(`node-${i}`, "storage-node", { dataDirectory: join(directory, `node-${i}`), ...storage }));
     }
     const cluster = new Cluster(directory, token, roles, nats, natsToken, tlsOf("client"));
-    for (let i = 1; i <= nodes; i++) await cluster.startRole(`node-${i}`);
-    const shared = {
-      nats: { servers: [nats.url], tokenFile: natsTokenFile },
-      // With their ids, so that a coordinator or worker starts also while a node is down.
-      nodes: nodeAddresses.map((address, i) => ({ address, id: nodeId(join(directory, `node-${i + 1}`)) })),
-      replication: { replicas, writeQuorum },
-      keyring: join(directory, "keyring"),
-    };
-    await add("coordinator", "coordinator", shared);
-    const openstack = options.cloudsYaml === undefined ? {} : { openstack: { configFile: join(directory, "clouds.yaml") } };
-    for (let i = 1; i <= workers; i++) await add(`worker-${i}`, "worker", { ...shared, slots, ...openstack });
-    const whole = new Cluster(directory, token, roles, nats, natsToken, tlsOf("client"));
-    for (const name of ["coordinator", ...Array.from({ length: workers }, (_, i) => `worker-${i + 1}`)])
-      await whole.startRole(name);
-    return whole;
+    try {
+      for (let i = 1; i <= nodes; i++) await cluster.startRole(`node-${i}`);
+      const shared = {
+        nats: { servers: [nats.url], tokenFile: natsTokenFile },
+        // With their ids, so that a coordinator or worker starts also while a node is down.
+        nodes: nodeAddresses.map((address, i) => ({ address, id: nodeId(join(directory, `node-${i + 1}`)) })),
+        replication: { replicas, writeQuorum },
+        keyring: join(directory, "keyring"),
+      };
+      await add("coordinator", "coordinator", shared);
+      const openstack = options.cloudsYaml === undefined ? {} : { openstack: { configFile: join(directory, "clouds.yaml") } };
+      for (let i = 1; i <= workers; i++) await add(`worker-${i}`, "worker", { ...shared, slots, ...openstack });
+      const whole = new Cluster(directory, token, roles, nats, natsToken, tlsOf("client"));
+      for (const name of ["coordinator", ...Array.from({ length: workers }, (_, i) => `worker-${i + 1}`)])
+        await whole.startRole(name);
+      return whole;
+    } catch (error) {
+      // Nobody else could end what runs already.
+      await cluster.close();
+      throw error;
+    }
   }
 
   addressOf(name: string): string {
