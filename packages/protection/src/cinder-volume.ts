@@ -6,12 +6,13 @@
  * volume snapshot is taken behind the guest's back: crash-consistent, and said to be so.
  */
 
-import { type DiscoveredResource, EMPTY_STATS, type FrozenResource } from "@permafrost/model";
+import { type DiscoveredResource, EMPTY_STATS, type FrozenResource, type StreamRoot } from "@permafrost/model";
 import type { Volume } from "@permafrost/openstack";
 import { CodedError, isoTime } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
 import { toFailureOf } from "./failure.ts";
 import { counted } from "./glance-image.ts";
+import { ifThere } from "./if-there.ts";
 import { TEMPORARY_PREFIX } from "./ledger.ts";
 import { decideByName } from "./name-conflict.ts";
 import type {
@@ -82,19 +83,22 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const { cloud, ledger, signal } = context;
     const snapshotId = frozen?.detail.snapshotId;
     if (snapshotId === undefined) throw new CodedError("ASSERTION", `Volume ${resource.id} was not frozen`);
-    const volumeId = await ledger.obtain(TEMPORARY_VOLUME, resource.id, async (name) => {
-      return (await cloud.volume.createVolume({ name, snapshotId, sizeGiB: document.sizeGiB })).id;
-    });
-    await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
     const before = parent?.streams.data;
-    const written = await context.writer.writeStream(readVolume(context, volumeId, resource.id, document.sizeGiB), {
-      chunking: "fixed",
-      signal,
-      onProgress: context.progress,
-      ...(before === undefined ? {} : { parent: before }),
+    const written = await ledger.using(async () => {
+      const volumeId = await ledger.obtain(TEMPORARY_VOLUME, resource.id, async (name) => {
+        return (await cloud.volume.createVolume({ name, snapshotId, sizeGiB: document.sizeGiB })).id;
+      });
+      await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
+      const data = await context.writer.writeStream(readVolume(context, volumeId, resource.id, document.sizeGiB), {
+        chunking: "fixed",
+        signal,
+        onProgress: context.progress,
+        ...(before === undefined ? {} : { parent: before }),
+      });
+      await context.writer.finish();
+      await ledger.release(TEMPORARY_VOLUME, resource.id, volumeId);
+      return data;
     });
-    await context.writer.finish();
-    await ledger.release(TEMPORARY_VOLUME, resource.id, volumeId);
     // The snapshot stays until the sweep: should this worker die before its result is noted, the next begins again from it.
     return { streams: { data: written.root }, stats: written.stats, consistency: "crash", sourceHash: "none" };
   },
@@ -133,13 +137,13 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const data = resource.streams.data;
     const wait = { signal, sizeGiB: document.sizeGiB };
     const noted = await context.journal.find("cinder.volume", resource.id);
-    let found: Volume | undefined = noted === undefined ? undefined : await cloud.volume.getVolume(noted);
+    let found: Volume | undefined = noted === undefined ? undefined : await ifThere(cloud.volume.getVolume(noted));
     for await (const volume of cloud.volume.listVolumes({ metadata: { [RESTORE_KEY]: tag } })) {
       if (!volume.status.startsWith("error")) found = volume;
       else await cloud.volume.deleteVolume(volume.id);
     }
     const imageId =
-      noted !== undefined || found?.status === "available" || data === undefined
+      (noted !== undefined && found !== undefined) || found?.status === "available" || data === undefined
         ? undefined
         : await uploadTemporary(context, resource.id, data, document);
     if (found === undefined) {
@@ -166,7 +170,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     context: Context,
     { resource, document, options, targetId, level }: VerifyInput<VolumeDocument>,
   ): Promise<Verified> {
-    const { cloud, ledger, signal } = context;
+    const { cloud, ledger } = context;
     const volume = await cloud.volume.getVolume(targetId);
     const expected = comparable({
       ...document,
@@ -178,31 +182,40 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const data = resource.streams.data;
     // Cinder keeps no hash of a volume: only reading it back proves its bytes.
     if (level !== "data" || data === undefined) return { level: level === "data" ? "data" : "metadata", mismatches };
-    // Through a snapshot, so that a volume that is already in use again can be read, too.
-    const subject = `verify ${targetId}`;
-    const snapshotId = await ledger.obtain(
-      TEMPORARY_SNAPSHOT,
-      subject,
-      async (name) => (await cloud.volume.createSnapshot({ volumeId: targetId, name, force: true })).id,
-    );
-    await cloud.volume.waitForSnapshot(snapshotId, ["available"], { signal, sizeGiB: document.sizeGiB });
-    const copyId = await ledger.obtain(
-      TEMPORARY_VOLUME,
-      subject,
-      async (name) => (await cloud.volume.createVolume({ name, snapshotId, sizeGiB: document.sizeGiB })).id,
-    );
-    await cloud.volume.waitForVolume(copyId, ["available"], { signal, sizeGiB: document.sizeGiB });
-    const differs = await firstDifference(
-      context.reader.readStream(data, { signal }),
-      readVolume(context, copyId, subject, document.sizeGiB),
-      context.progress,
-    );
+    const differs = await ledger.using(() => differenceOf(context, { volumeId: targetId, sizeGiB: volume.sizeGiB, data }));
     if (differs !== undefined) mismatches.push(`data: first difference at byte ${differs}`);
-    await ledger.release(TEMPORARY_VOLUME, subject, copyId);
-    await ledger.release(TEMPORARY_SNAPSHOT, subject, snapshotId);
     return { level: "data", mismatches };
   },
 };
+
+/** The first byte of the volume that is not the stream's. Read through a snapshot: the volume may be in use again. */
+async function differenceOf(
+  context: Context,
+  { volumeId, sizeGiB, data }: { readonly volumeId: string; readonly sizeGiB: number; readonly data: StreamRoot },
+): Promise<number | undefined> {
+  const { cloud, ledger, signal } = context;
+  const subject = `verify ${volumeId}`;
+  const snapshotId = await ledger.obtain(
+    TEMPORARY_SNAPSHOT,
+    subject,
+    async (name) => (await cloud.volume.createSnapshot({ volumeId, name, force: true })).id,
+  );
+  await cloud.volume.waitForSnapshot(snapshotId, ["available"], { signal, sizeGiB });
+  const copyId = await ledger.obtain(
+    TEMPORARY_VOLUME,
+    subject,
+    async (name) => (await cloud.volume.createVolume({ name, snapshotId, sizeGiB })).id,
+  );
+  await cloud.volume.waitForVolume(copyId, ["available"], { signal, sizeGiB });
+  const differs = await firstDifference(
+    context.reader.readStream(data, { signal }),
+    readVolume(context, copyId, subject, sizeGiB),
+    context.progress,
+  );
+  await ledger.release(TEMPORARY_VOLUME, subject, copyId);
+  await ledger.release(TEMPORARY_SNAPSHOT, subject, snapshotId);
+  return differs;
+}
 
 async function freezeOne(context: Context, resource: DiscoveredResource): Promise<FrozenResource> {
   const { cloud, ledger, clock, signal } = context;

@@ -6,10 +6,11 @@
  * unprotected, filled, and get visibility and protection last, so that a half-restored image is never seen by others and can always be removed.
  */
 
-import { EMPTY_STATS, type StreamStats } from "@permafrost/model";
+import { EMPTY_STATS, type RestoreOptions, type StreamStats } from "@permafrost/model";
 import type { Image } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
+import { ifThere } from "./if-there.ts";
 import { TEMPORARY_PREFIX } from "./ledger.ts";
 import { decideByName } from "./name-conflict.ts";
 import type {
@@ -129,7 +130,7 @@ export const glanceImage: ResourceType<ImageDocument> = {
     const { cloud, reader, signal, sessionId } = context;
     const tag = `${sessionId}/${resource.id}`;
     const noted = await context.journal.find("glance.image", resource.id);
-    let found: Image | undefined = noted === undefined ? undefined : await cloud.image.get(noted);
+    let found: Image | undefined = noted === undefined ? undefined : await ifThere(cloud.image.get(noted));
     for await (const image of cloud.image.list({ owner: cloud.projectId, properties: { [RESTORE_PROPERTY]: tag } })) {
       // Filled half by an attempt that died: Glance takes data only once, so begin again.
       if (image.status === "active" || (image.status === "queued" && resource.streams.data === undefined)) found = image;
@@ -160,7 +161,7 @@ export const glanceImage: ResourceType<ImageDocument> = {
       }
     }
     await context.journal.note("glance.image", resource.id, found.id);
-    const warnings = await finish(context, found, document);
+    const warnings = await finish(context, found, document, options);
     return { targetId: found.id, stats, warnings };
   },
 
@@ -174,6 +175,7 @@ export const glanceImage: ResourceType<ImageDocument> = {
       comparable({ ...document, name: (options.namePrefix ?? "") + document.name }),
       comparable(have),
     );
+    mismatches.push(...sharingDifferences(document, have, options.maps, context.cloud.projectId));
     if (level === "metadata") return { level, mismatches };
     const data = resource.streams.data;
     if (data === undefined) return { level, mismatches };
@@ -216,7 +218,7 @@ async function describe(cloud: Context["cloud"], image: Image): Promise<ImageDoc
   };
 }
 
-/** What must be the same after a restore. Members are mapped by project and offered again, so their acceptance is their own. */
+/** What must be the same after a restore. Who sees it is compared apart. */
 function comparable(d: ImageDocument): Record<string, unknown> {
   return {
     name: d.name,
@@ -233,7 +235,7 @@ function comparable(d: ImageDocument): Record<string, unknown> {
 }
 
 /** Members, hidden, visibility, and protection last. Returns what could not be done. */
-async function finish({ cloud }: Context, image: Image, document: ImageDocument): Promise<string[]> {
+async function finish({ cloud }: Context, image: Image, document: ImageDocument, { maps }: RestoreOptions): Promise<string[]> {
   const warnings: string[] = [];
   const attempt = async (what: string, work: () => Promise<unknown>) => {
     try {
@@ -254,7 +256,7 @@ async function finish({ cloud }: Context, image: Image, document: ImageDocument)
       ? (await cloud.image.members(image.id)).map((m) => m.memberId)
       : [],
   );
-  for (const { project } of document.members) {
+  for (const project of membersOf(document, maps)) {
     if (project !== cloud.projectId && !known.has(project))
       await attempt(`Not shared with project ${project}`, () => cloud.image.addMember(image.id, project));
   }
@@ -264,6 +266,28 @@ async function finish({ cloud }: Context, image: Image, document: ImageDocument)
   if (document.protected && !image.protected)
     await attempt("The image is not protected", () => cloud.image.update(image.id, { protected: true }));
   return warnings;
+}
+
+/** The projects that an image is offered to, as the target calls them. */
+function membersOf(document: ImageDocument, maps: RestoreOptions["maps"]): string[] {
+  return document.members.map(({ project }) => maps.project?.[project] ?? project);
+}
+
+/** Who sees it. A member may not publish an image: that it stayed private was said when it was restored. */
+function sharingDifferences(
+  document: ImageDocument,
+  have: ImageDocument,
+  maps: RestoreOptions["maps"],
+  ownProjectId: string,
+): string[] {
+  const mayNot = (document.visibility === "public" || document.visibility === "community") && have.visibility === "private";
+  const differences = mayNot ? [] : fieldDifferences({ visibility: document.visibility }, { visibility: have.visibility });
+  if (document.visibility !== "shared") return differences;
+  const members = membersOf(document, maps).filter((project) => project !== ownProjectId);
+  return [
+    ...differences,
+    ...fieldDifferences({ members: members.sort() }, { members: have.members.map((m) => m.project).sort() }),
+  ];
 }
 
 function hashOf(document: ImageDocument): { readonly algorithm: string; readonly value: string } | undefined {

@@ -41,6 +41,7 @@ interface LedgerEntry {
 
 /** Every temporary object's name starts with it. */
 export const TEMPORARY_PREFIX = "permafrost-tmp-";
+const GOING = /^(deleting|deleted|pending_delete)$/;
 const LATE_ANSWER_MS = 3_000;
 const REMOVED_AT_ONCE = 8;
 /** Far more than a task has attempts. */
@@ -103,6 +104,26 @@ export class Ledger {
       } catch (error) {
         if (!CodedError.is(error, "RECORD_CONFLICT") || version >= RECORD_VERSION_MAX) throw error;
       }
+    }
+  }
+
+  /**
+   * Work with temporaries. One that vanishes under it, by a zombie of this task or by somebody who tidied up, is TEMPORARY_GONE with
+   * retry `later`: the next attempt makes it anew.
+   */
+  async using<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const vanished =
+        CodedError.is(error, "NOT_FOUND") || (CodedError.is(error, "RESOURCE_STATE") && GOING.test(`${error.facts.status}`));
+      if (!vanished) throw error;
+      throw new CodedError("TEMPORARY_GONE", `A temporary object of ours was removed while in use: ${error.message}`, {
+        facts: error.facts,
+        hint: "It is made anew when the task is tried again. If it stays so, somebody removes Permafrost's temporaries.",
+        retry: "later",
+        cause: error,
+      });
     }
   }
 

@@ -2,6 +2,7 @@
 
 import { EMPTY_STATS, type PlanResult, type ResourceResult, type Task } from "@permafrost/model";
 import { CodedError, isoTime, type Json } from "@permafrost/std";
+import { withoutCycles } from "./dependency-cycles.ts";
 import type { Context } from "./resource-type.ts";
 import { resourceType, resourceTypes } from "./resource-types.ts";
 import { contextOf, type TaskEnvironment } from "./task-environment.ts";
@@ -51,7 +52,7 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
       ...(planned.targetId === undefined ? {} : { targetId: planned.targetId }),
     });
   }
-  return { projectId: context.cloud.projectId, projectName: context.cloud.projectName, resources };
+  return { projectId: context.cloud.projectId, projectName: context.cloud.projectName, resources: withoutCycles(resources) };
 }
 
 async function apply(task: Extract<Task, { kind: "apply" }>, context: Context): Promise<ResourceResult> {

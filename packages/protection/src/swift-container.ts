@@ -10,6 +10,7 @@ import { addStats, EMPTY_STATS, type StreamStats } from "@permafrost/model";
 import type { Container, ListedObject } from "@permafrost/openstack";
 import { CodedError, mapPool } from "@permafrost/std";
 import { fieldDifferences } from "./compare.ts";
+import { ifThere } from "./if-there.ts";
 import { besideParent, encodeListing, readListing } from "./listing.ts";
 import type {
   Captured,
@@ -44,6 +45,7 @@ const OBJECTS_AT_ONCE = 8;
 /** Objects whose results are kept in order while others are under way. */
 const BATCH = 64;
 const KEPT_HEADER = /^(x-container-meta-|x-container-read$|x-container-write$|x-versions-|x-history-location$|x-container-sync-)/;
+const QUOTA_HEADER = /^x-container-meta-quota-/;
 /** Limits and rights that would stop the restore itself: set when the objects are there. */
 const LAST_HEADER = /^(x-container-meta-quota-|x-container-read$|x-container-write$|x-versions-|x-history-location$)/;
 
@@ -105,7 +107,6 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
 
   async plan({ cloud }: Context, { resource, document, options }: PlanInput<ContainerDocument>): Promise<Planned> {
     const name = (options.namePrefix ?? "") + document.name;
-    // Two containers that hold segments of each other: the first by name goes first, its large objects are then the later one's to wait for.
     const dependsOn = (document.segmentContainers ?? []).map((c) => `swift.container/${c}`);
     const policy = mappedPolicy(options.maps.storagePolicy, document.storagePolicy);
     const policies = (await cloud.object.info()).policies;
@@ -116,12 +117,7 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
         dependsOn,
       };
     }
-    let there: Container | undefined;
-    try {
-      there = await cloud.object.headContainer(name);
-    } catch (error) {
-      if (!CodedError.is(error, "NOT_FOUND")) throw error;
-    }
+    const there = await ifThere(cloud.object.headContainer(name));
     if (there === undefined) return { action: "create", reason: "no container of that name", dependsOn };
     if (there.objects === 0) return { action: "create", reason: `container ${name} is there and empty`, dependsOn };
     const reason = `container ${name} is there with ${there.objects} objects`;
@@ -143,21 +139,36 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
     const headers = targetHeaders(document, options.maps.project);
     const early = Object.fromEntries(Object.entries(headers).filter(([k]) => !LAST_HEADER.test(k)));
     const policy = mappedPolicy(options.maps.storagePolicy, document.storagePolicy);
+    // A quota that an earlier attempt set would refuse the rest.
+    const quotas = Object.keys(headers).filter((k) => QUOTA_HEADER.test(k));
+    for (const quota of quotas) early[quota] = "";
     await cloud.object.putContainer(name, { ...early, ...(policy === "" ? {} : { "x-storage-policy": policy }) });
     const listing = resource.streams.listing;
     let stats: StreamStats = EMPTY_STATS;
     const warnings: string[] = [];
+    const refused: CodedError[] = [];
     if (listing !== undefined) {
       // Plain objects first: a static large object is refused while one of its segments is missing.
       for (const manifests of [false, true]) {
-        const chosen = entriesWhere(readListing<ObjectEntry>(reader, listing, signal), (e) => (e.kind === "slo") === manifests);
-        await mapPool(chosen, OBJECTS_AT_ONCE, async (entry) => {
-          const done = await restoreObject(context, name, entry, options.namePrefix ?? "");
-          stats = addStats(stats, { ...EMPTY_STATS, logicalBytes: done.bytes });
-          if (done.warning !== undefined) warnings.push(done.warning);
-        });
+        const entries = entriesWhere(readListing<ObjectEntry>(reader, listing, signal), (e) => (e.kind === "slo") === manifests);
+        await mapPool(
+          besideParent(entries, cloud.object.listObjects(name, { signal })),
+          OBJECTS_AT_ONCE,
+          async ([entry, there]) => {
+            try {
+              const done = await restoreObject(context, { container: name, entry, prefix: options.namePrefix ?? "", there });
+              stats = addStats(stats, { ...EMPTY_STATS, logicalBytes: done.bytes });
+              if (done.warning !== undefined) warnings.push(done.warning);
+            } catch (error) {
+              if (!CodedError.is(error, "SEGMENTS_MISSING")) throw error;
+              refused.push(error);
+            }
+          },
+        );
       }
     }
+    // The segments may be in a container that is being restored beside this one: everything else is there, and again costs little.
+    if (refused.length > 0) throw refusedManifests(name, refused);
     await cloud.object.postContainer(name, headers);
     return { targetId: name, stats, warnings };
   },
@@ -185,6 +196,15 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
     return { level, mismatches };
   },
 };
+
+function refusedManifests(container: string, refused: readonly CodedError[]): CodedError {
+  const [first] = refused;
+  return new CodedError(
+    "SEGMENTS_MISSING",
+    `${refused.length} static large objects of ${container} lack segments, the first: ${first?.message}`,
+    { facts: { container, objects: refused.length }, hint: first?.hint ?? "", retry: "later", cause: first },
+  );
+}
 
 function describe(name: string, container: Container): ContainerDocument {
   const headers = Object.fromEntries(Object.entries(container.headers).filter(([k, v]) => KEPT_HEADER.test(k) && v !== ""));

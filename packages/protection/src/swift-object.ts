@@ -2,7 +2,7 @@
 
 import { EMPTY_STATS, type StreamStats, type VerifyLevel } from "@permafrost/model";
 import type { ListedObject, ObjectHeaders } from "@permafrost/openstack";
-import { CodedError } from "@permafrost/std";
+import { CodedError, canonicalJson } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
 import { counted } from "./glance-image.ts";
 import type { ListingEntry } from "./listing.ts";
@@ -48,17 +48,14 @@ export async function captureObject(
     return { entry: previous, stats: { ...EMPTY_STATS, logicalBytes: previous.content?.sizeBytes ?? 0 }, unchanged: true };
   }
   try {
+    const retold = previous === undefined ? undefined : await sameContent(context, container, listed, previous);
+    if (retold !== undefined) return retold;
     // The manifest of a static large object as it can be put again; the object's own bytes for all others.
     const got = await context.cloud.object.getObject(container, listed.name, {
       query: { "multipart-manifest": "get", format: "raw" },
       signal: context.signal,
     });
-    const kind =
-      got.headers["x-static-large-object"]?.toLowerCase() === "true"
-        ? "slo"
-        : got.headers["x-object-manifest"] !== undefined
-          ? "dlo"
-          : "object";
+    const kind = kindOf(got.headers);
     const manifest: Uint8Array[] = [];
     const body = kind === "slo" ? collected(got.body, manifest) : got.body;
     const root = previous?.content;
@@ -91,34 +88,121 @@ export async function captureObject(
   }
 }
 
-export async function restoreObject(
+/**
+ * The object with new metadata and the content it had, when the listing's etag says that only its headers can have changed, as after a
+ * POST: nothing is downloaded. A static large object's manifest is small and read anew.
+ */
+async function sameContent(
   context: Context,
   container: string,
-  entry: ObjectEntry,
-  prefix: string,
+  listed: ListedObject,
+  previous: ObjectEntry,
+): Promise<CapturedObject | undefined> {
+  const { content } = previous;
+  if (content === undefined || previous.kind === "slo") return undefined;
+  if (listed.etag !== previous.etag || listed.sizeBytes !== previous.sizeBytes) return undefined;
+  const headers = await headOf(context, container, listed.name, previous.kind);
+  const kind = kindOf(headers);
+  // Replaced since the listing, or by an object of another kind with the same bytes.
+  if (kind !== previous.kind || etagOf(headers) !== listed.etag) return undefined;
+  const entry: ObjectEntry = {
+    ...previous,
+    contentType: headers["content-type"] ?? listed.contentType,
+    lastModified: listed.lastModified,
+    headers: kept(headers),
+  };
+  return { entry, stats: { ...EMPTY_STATS, logicalBytes: content.sizeBytes }, unchanged: true };
+}
+
+/** Of the object itself, with the etag of its own bytes: a dynamic large object is asked for as a manifest. */
+async function headOf({ cloud }: Context, container: string, name: string, kind: "object" | "dlo"): Promise<ObjectHeaders> {
+  return await cloud.object.headObject(container, name, kind === "dlo" ? { query: { "multipart-manifest": "get" } } : {});
+}
+
+function kindOf(headers: ObjectHeaders): ObjectEntry["kind"] {
+  if (headers["x-static-large-object"]?.toLowerCase() === "true") return "slo";
+  return headers["x-object-manifest"] === undefined ? "object" : "dlo";
+}
+
+function etagOf(headers: ObjectHeaders): string {
+  return (headers.etag ?? "").replaceAll('"', "");
+}
+
+export interface RestoreObjectOptions {
+  readonly container: string;
+  readonly entry: ObjectEntry;
+  /** Before the names of other containers. */
+  readonly prefix: string;
+  /** What the target's listing has under this name, such as from an attempt that died: equal objects are not written again. */
+  readonly there: ListedObject | undefined;
+}
+
+/** Throws SEGMENTS_MISSING for a static large object whose segments are not there, or are not what its manifest says. */
+export async function restoreObject(
+  context: Context,
+  { container, entry, prefix, there }: RestoreObjectOptions,
 ): Promise<{ readonly bytes: number; readonly warning?: string }> {
   const { cloud, clock, reader, signal, progress } = context;
   const content = entry.content;
   if (content === undefined) throw new CodedError("LISTING_BROKEN", `${container}/${entry.name} has no content in the backup`);
-  const deleteAt = entry.headers["x-delete-at"];
-  if (deleteAt !== undefined && Number(deleteAt) * 1000 <= clock.now())
-    return { bytes: 0, warning: `${container}/${entry.name} has expired and is not restored` };
-  const headers: Record<string, string> = { ...entry.headers, "content-type": entry.contentType };
+  if (hasExpired(entry, clock.now())) return { bytes: 0, warning: `${container}/${entry.name} has expired and is not restored` };
+  const headers = targetHeaders(entry, prefix);
   if (entry.kind === "slo") {
     const manifest = await readAll(reader.readStream(content, { signal }));
-    await cloud.object.putManifest(container, entry.name, prefixed(manifest, prefix), headers, { signal });
-  } else {
-    const manifest = headers["x-object-manifest"];
-    const mapped = manifest === undefined || prefix === "" ? headers : { ...headers, "x-object-manifest": prefix + manifest };
+    try {
+      await cloud.object.putManifest(container, entry.name, prefixed(manifest, prefix), headers, { signal });
+    } catch (error) {
+      if (!CodedError.is(error, "CLOUD_HTTP") || error.facts.status !== 400) throw error;
+      throw new CodedError("SEGMENTS_MISSING", `${container}/${entry.name}: ${error.message}`, {
+        facts: { container, object: entry.name },
+        hint: "Restore the containers that hold its segments, too.",
+        retry: "later",
+        cause: error,
+      });
+    }
+  } else if (there === undefined || !(await isThere(context, container, entry, there, headers))) {
     await cloud.object.putObject(container, entry.name, counted(reader.readStream(content, { signal }), progress), {
       sizeBytes: content.sizeBytes,
-      headers: mapped,
+      headers,
       // The listing's etag of a plain object is the MD5 of its bytes: Swift itself refuses other bytes with 422.
       ...(entry.kind === "object" ? { etag: entry.etag } : {}),
       signal,
     });
   }
   return { bytes: content.sizeBytes };
+}
+
+/** Whether the target's object of that name is this one already: its bytes by etag, its headers by asking. */
+async function isThere(
+  context: Context,
+  container: string,
+  entry: ObjectEntry,
+  there: ListedObject,
+  expected: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  if (entry.kind === "slo" || there.etag !== entry.etag || there.sizeBytes !== entry.sizeBytes) return false;
+  try {
+    const got = await headOf(context, container, entry.name, entry.kind);
+    const found = { ...kept(got), "content-type": got["content-type"] ?? "" };
+    return kindOf(got) === entry.kind && etagOf(got) === entry.etag && canonicalJson(found) === canonicalJson({ ...expected });
+  } catch (error) {
+    if (CodedError.is(error, "NOT_FOUND")) return false;
+    throw error;
+  }
+}
+
+function targetHeaders(entry: ObjectEntry, prefix: string): Record<string, string> {
+  const manifest = entry.headers["x-object-manifest"];
+  return {
+    ...entry.headers,
+    "content-type": entry.contentType,
+    ...(manifest === undefined ? {} : { "x-object-manifest": prefix + manifest }),
+  };
+}
+
+function hasExpired(entry: ObjectEntry, nowMs: number): boolean {
+  const deleteAt = entry.headers["x-delete-at"];
+  return deleteAt !== undefined && Number(deleteAt) * 1000 <= nowMs;
 }
 
 export async function verifyObject(
@@ -129,22 +213,20 @@ export async function verifyObject(
   prefix: string,
 ): Promise<string[]> {
   const { cloud, clock, reader, signal } = context;
-  const deleteAt = entry.headers["x-delete-at"];
-  if (deleteAt !== undefined && Number(deleteAt) * 1000 <= clock.now()) return [];
+  if (hasExpired(entry, clock.now())) return [];
   const what = `${container}/${entry.name}`;
   const named = (differences: readonly string[]) => differences.map((d) => `${what}: ${d}`);
   try {
     // Without a query: Swift 2.35 answers 500 to HEAD of a static large object with format=raw.
     const got = await cloud.object.headObject(container, entry.name);
-    const expected: Record<string, string> = { ...entry.headers, "content-type": entry.contentType };
-    const manifest = entry.headers["x-object-manifest"];
-    if (manifest !== undefined) expected["x-object-manifest"] = prefix + manifest;
-    const differences = named(fieldDifferences(expected, { ...kept(got), "content-type": got["content-type"] }));
+    const differences = named(
+      fieldDifferences(targetHeaders(entry, prefix), { ...kept(got), "content-type": got["content-type"] }),
+    );
     if ((got["x-static-large-object"]?.toLowerCase() === "true") !== (entry.kind === "slo"))
       differences.push(`${what}: is ${entry.kind === "slo" ? "no" : "a"} static large object`);
     if (level === "metadata") return differences;
     if (entry.kind === "object") {
-      const etag = (got.etag ?? "").replaceAll('"', "");
+      const etag = etagOf(got);
       if (etag !== entry.etag) differences.push(`${what}: etag: expected ${entry.etag}, found ${etag}`);
     }
     if (level === "hash" || entry.content === undefined) return differences;
@@ -208,7 +290,7 @@ function segmentsOf(manifest: Uint8Array): SloSegment[] {
   throw new CodedError("BAD_RESPONSE", "A static large object's manifest is not a list");
 }
 
-/** The manifest with its segments' containers renamed. */
+/** The manifest with its segments' containers retold. */
 function prefixed(manifest: Uint8Array, prefix: string): Uint8Array {
   if (prefix === "") return manifest;
   const segments = segmentsOf(manifest).map((s) => (s.path === undefined ? s : { ...s, path: `/${prefix}${s.path.slice(1)}` }));

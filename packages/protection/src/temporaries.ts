@@ -5,6 +5,7 @@
 
 import type { Cloud } from "@permafrost/openstack";
 import { type Clock, CodedError } from "@permafrost/std";
+import { ifThere } from "./if-there.ts";
 import type { FoundTemporary, TemporaryKind } from "./ledger.ts";
 
 export const TEMPORARY_IMAGE = "glance.image";
@@ -84,12 +85,7 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
 }
 
 async function statusOf(object: Promise<{ readonly status: string }>): Promise<string> {
-  try {
-    return (await object).status;
-  } catch (error) {
-    if (CodedError.is(error, "NOT_FOUND")) return "gone";
-    throw error;
-  }
+  return (await ifThere(object))?.status ?? "gone";
 }
 
 async function found(

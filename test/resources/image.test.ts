@@ -1,0 +1,194 @@
+/** glance.image between two projects: every field there and back, what is in the way, and what the verification sees. */
+
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { noise } from "../harness/tenant.ts";
+import { named, TwoProjects } from "./two-projects.ts";
+
+let projects: TwoProjects;
+const sha = (bytes: Uint8Array | undefined) =>
+  createHash("sha256")
+    .update(bytes ?? "")
+    .digest("hex");
+
+beforeAll(async () => {
+  projects = await TwoProjects.start();
+});
+afterAll(async () => await projects?.close());
+
+const FIELDS = {
+  tags: ["b", "a"],
+  minDisk: 3,
+  minRam: 512,
+  diskFormat: "raw",
+  properties: { os_distro: "debian", hw_disk_bus: "virtio", note: "naïve ☃", "a/b~c": "odd key", base_image_ref: "0815" },
+};
+
+const seed = async (name: string, more: Record<string, unknown> = {}) =>
+  await projects.fake.seed.image({ project: projects.sourceId, name, bytes: noise(name, 100_001), ...FIELDS, ...more });
+const backedUp = async (name: string, more: Record<string, unknown> = {}) => {
+  const { id } = await seed(name, more);
+  return named(await projects.backup([`glance.image/${id}`]), name);
+};
+const target = (id: string | undefined) => projects.fake.read.image(id ?? "");
+
+describe("backup", () => {
+  it("keeps every field", async () => {
+    const friend = projects.fake.seed.project("friend");
+    const image = await seed("fields", { visibility: "shared", protected: true, hidden: true });
+    image.members.set(friend.id, { status: "pending", createdMs: 0, updatedMs: 0 });
+    const result = named(await projects.backup([`glance.image/${image.id}`]), "fields");
+    expect(await projects.document(result)).toEqual({
+      version: 1,
+      name: "fields",
+      status: "active",
+      visibility: "shared",
+      protected: true,
+      hidden: true,
+      diskFormat: "raw",
+      containerFormat: "bare",
+      minDiskGiB: 3,
+      minRamMiB: 512,
+      sizeBytes: 100_001,
+      hashAlgorithm: "sha512",
+      hashValue: createHash("sha512").update(noise("fields", 100_001)).digest("hex"),
+      checksum: createHash("md5").update(noise("fields", 100_001)).digest("hex"),
+      tags: ["a", "b"],
+      members: [{ project: friend.id, status: "pending" }],
+      properties: expect.objectContaining(FIELDS.properties),
+    });
+    expect(result).toMatchObject({ consistency: "immutable", sourceHash: "verified" });
+    const restored = await projects.restore(result);
+    const made = target(restored.targetId);
+    expect(made).toMatchObject({ protected: true, hidden: true, visibility: "shared", minDisk: 3, minRam: 512 });
+    expect([...(made?.members.keys() ?? [])]).toEqual([friend.id]);
+    const { base_image_ref: _, ...own } = FIELDS.properties;
+    expect(made?.properties).toEqual(own);
+    expect((await projects.verify(restored)).mismatches).toEqual([]);
+  });
+
+  it("downloads nothing of an image whose hash is the parent's", async () => {
+    const { id } = await seed("same");
+    const first = await projects.backup([`glance.image/${id}`]);
+    const mark = projects.fake.journal.mark();
+    const second = await projects.backup([`glance.image/${id}`], first);
+    expect(named(second, "same")).toMatchObject({ sourceHash: "skipped", streams: named(first, "same").streams });
+    expect(projects.fake.journal.find({ path: /\/file$/ }, mark)).toEqual([]);
+  });
+
+  it("restores an image without data as one without data", async () => {
+    const image = await projects.fake.seed.image({ project: projects.sourceId, name: "queued", ...FIELDS });
+    const backup = await projects.backup([`glance.image/${image.id}`]);
+    expect(named(backup, "queued").warnings).toEqual(["The image is queued: only its metadata is backed up"]);
+    const restored = await projects.restore(named(backup, "queued"));
+    expect(target(restored.targetId)).toMatchObject({ status: "queued", tags: expect.arrayContaining(["a", "b"]), minRam: 512 });
+    expect((await projects.verify(restored)).mismatches).toEqual([]);
+  });
+
+  it("restores an image without formats", async () => {
+    const image = await projects.fake.seed.image({
+      project: projects.sourceId,
+      name: "bare",
+      diskFormat: null,
+      containerFormat: null,
+    });
+    const restored = await projects.restore(named(await projects.backup([`glance.image/${image.id}`]), "bare"));
+    expect(target(restored.targetId)).toMatchObject({ diskFormat: null, containerFormat: null });
+  });
+});
+
+describe("restore", () => {
+  it.each([
+    ["create", "create", false],
+    ["skip", "skip", true],
+    ["fail", "conflict", false],
+    ["reuse", "reuse", true],
+  ] as const)("--on-conflict %s of one name: %s", async (onConflict, action, keeps) => {
+    const resource = await backedUp(`clash ${onConflict}`);
+    const there = await projects.fake.seed.image({ project: projects.targetId, name: resource.name, bytes: noise("x", 10) });
+    const [planned] = await projects.plan([resource], { onConflict });
+    expect(planned).toMatchObject({ action, ...(keeps ? { targetId: there.id } : {}) });
+    if (action !== "create" && action !== "reuse") return;
+    const restored = await projects.restore(resource, { onConflict });
+    expect(restored.targetId === there.id).toBe(keeps);
+    expect(projects.fake.read.images(projects.targetId).filter((i) => i.name === there.name)).toHaveLength(keeps ? 1 : 2);
+  });
+
+  it("puts a prefix before the name, and verifies it", async () => {
+    const restored = await projects.restore(await backedUp("plain"), { namePrefix: "old-" });
+    expect(target(restored.targetId)?.name).toBe("old-plain");
+    expect((await projects.verify(restored, "hash", { namePrefix: "old-" })).mismatches).toEqual([]);
+  });
+
+  it("keeps an image private that the role cannot publish, and says so", async () => {
+    const restored = await projects.restore(await backedUp("public", { visibility: "public" }));
+    expect(restored.warnings).toEqual([expect.stringContaining("The image stays private, not public")]);
+    expect(target(restored.targetId)).toMatchObject({ visibility: "private", status: "active" });
+  });
+
+  it("makes the target again when it was removed between two attempts", async () => {
+    const resource = { ...(await backedUp("removed")), action: "create" as const };
+    const first = await projects.apply(resource, {}, "again");
+    projects.fake.images.all.delete(first.targetId ?? "");
+    const second = await projects.apply(resource, {}, "again");
+    expect(sha(target(second.targetId)?.bytes?.read())).toBe(sha(noise("removed", 100_001)));
+  });
+});
+
+describe("who sees it", () => {
+  it("maps members by project, and verifies them", async () => {
+    const [old, made] = [projects.fake.seed.project("old friend"), projects.fake.seed.project("new friend")];
+    const image = await seed("offered", { visibility: "shared" });
+    image.members.set(old.id, { status: "accepted", createdMs: 0, updatedMs: 0 });
+    const options = { maps: { project: { [old.id]: made.id } } };
+    const restored = await projects.restore(named(await projects.backup([`glance.image/${image.id}`]), "offered"), options);
+    expect([...(target(restored.targetId)?.members.keys() ?? [])]).toEqual([made.id]);
+    expect((await projects.verify(restored, "metadata", options)).mismatches).toEqual([]);
+    target(restored.targetId)?.members.clear();
+    expect((await projects.verify(restored, "metadata", options)).mismatches).toEqual([
+      `members: expected ["${made.id}"], found []`,
+    ]);
+  });
+});
+
+describe("verification sees", () => {
+  let restored: Awaited<ReturnType<TwoProjects["restore"]>>;
+  beforeAll(async () => {
+    restored = await projects.restore(await backedUp("checked"));
+  });
+  const tampered = async (change: (image: NonNullable<ReturnType<typeof target>>) => void, level: "data" | "hash" = "data") => {
+    const image = target(restored.targetId);
+    if (image === undefined) throw new Error("no target");
+    const saved = { ...image, bytes: image.bytes?.clone() };
+    change(image);
+    const { mismatches } = await projects.verify(restored, level);
+    Object.assign(image, saved);
+    return mismatches;
+  };
+
+  it("nothing when nothing differs", async () => expect(await tampered(() => undefined)).toEqual([]));
+  it("one wrong byte, though Glance's own hash is the right one", async () =>
+    expect(await tampered((i) => i.bytes?.write(77_777, Buffer.of((i.bytes.read(77_777, 1)[0] ?? 0) ^ 1)))).toEqual([
+      "data: first difference at byte 77777",
+    ]));
+  it("another hash", async () =>
+    expect(await tampered((i) => void Object.assign(i, { hashValue: "00" }), "hash")).toEqual([
+      expect.stringMatching(/^os_hash_value: expected/),
+    ]));
+  it("a property lost, changed and more than there was", async () => {
+    for (const properties of [{}, { ...FIELDS.properties, os_distro: "arch" }, { ...FIELDS.properties, more: "x" }])
+      expect(await tampered((i) => void Object.assign(i, { properties }))).toEqual([expect.stringMatching(/^properties: /)]);
+  });
+  it("other flags, limits, tags and visibility", async () =>
+    expect(
+      await tampered((i) => {
+        Object.assign(i, { protected: true, minRam: 1, minDisk: 1, tags: ["c"], visibility: "community" });
+      }),
+    ).toEqual([
+      "minDiskGiB: expected 3, found 1",
+      "minRamMiB: expected 512, found 1",
+      "protected: expected false, found true",
+      expect.stringMatching(/^tags: /),
+      'visibility: expected "shared", found "community"',
+    ]));
+});

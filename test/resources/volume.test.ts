@@ -1,0 +1,227 @@
+/** cinder.volume between two projects: every field there and back, what is in the way, and what the verification sees. */
+
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { noise } from "../harness/tenant.ts";
+import { named, TwoProjects } from "./two-projects.ts";
+
+const GIB_BYTES = 256 * 1024;
+let projects: TwoProjects;
+const sha = (bytes: Uint8Array | undefined) =>
+  createHash("sha256")
+    .update(bytes ?? "")
+    .digest("hex");
+
+beforeAll(async () => {
+  projects = await TwoProjects.start();
+});
+afterAll(async () => await projects?.close());
+
+const FIELDS = {
+  description: "first\nsecond line",
+  size: 1,
+  type: "fast",
+  bootable: true,
+  metadata: { tier: "gold", note: "naïve ☃" },
+  imageMetadata: { hw_disk_bus: "virtio", image_name: "base", os_distro: "debian" },
+};
+
+function seed(name: string, more: Record<string, unknown> = {}) {
+  const { seed, volumes } = projects.fake;
+  if (!volumes.zones.includes("far")) volumes.zones.push("far");
+  return seed.volume({ project: projects.sourceId, name, zone: "far", bytes: noise(name, GIB_BYTES), ...FIELDS, ...more });
+}
+
+const target = (id: string | undefined) => projects.fake.read.volume(id ?? "");
+
+describe("backup", () => {
+  it("keeps every field", async () => {
+    const { id } = seed("fields");
+    const backup = await projects.backup([`cinder.volume/${id}`]);
+    expect(await projects.document(named(backup, "fields"))).toEqual({
+      version: 1,
+      name: "fields",
+      description: "first\nsecond line",
+      status: "available",
+      sizeGiB: 1,
+      volumeType: "fast",
+      availabilityZone: "far",
+      bootable: true,
+      encrypted: false,
+      multiattach: false,
+      metadata: FIELDS.metadata,
+      imageMetadata: FIELDS.imageMetadata,
+    });
+    expect(named(backup, "fields")).toMatchObject({ consistency: "crash", stats: { logicalBytes: GIB_BYTES } });
+  });
+
+  it("captures a volume that is in use, without its service's own metadata in the target", async () => {
+    const { id } = seed("used", { attachments: [{ server_id: "s", attachment_id: "a", device: "/dev/vda" }] });
+    const backup = await projects.backup([`cinder.volume/${id}`]);
+    expect(await projects.document(named(backup, "used"))).toMatchObject({ status: "in-use", metadata: { attached_mode: "rw" } });
+    const restored = await projects.restore(named(backup, "used"));
+    expect(sha(target(restored.targetId)?.bytes.read())).toBe(sha(noise("used", GIB_BYTES)));
+    expect(target(restored.targetId)?.metadata).toEqual(FIELDS.metadata);
+    expect((await projects.verify(restored)).mismatches).toEqual([]);
+  });
+
+  it("takes only the metadata of a volume in error, and says so", async () => {
+    const { id } = seed("broken", { status: "error" });
+    const backup = await projects.backup([`cinder.volume/${id}`]);
+    expect(backup.found[0]).toMatchObject({ captures: false, freezes: false, logicalBytes: 0 });
+    expect(named(backup, "broken").warnings).toEqual(["The volume is error: only its metadata is backed up"]);
+    const [planned] = await projects.plan([named(backup, "broken")]);
+    expect(planned).toMatchObject({
+      action: "create",
+      warnings: ["The backup has no data of this volume: it is created empty"],
+    });
+    const restored = await projects.restore(named(backup, "broken"));
+    expect(target(restored.targetId)).toMatchObject({ name: "broken", size: 1, metadata: FIELDS.metadata, bootable: true });
+    expect((await projects.verify(restored)).mismatches).toEqual([]);
+  });
+
+  it("says of an encrypted volume what the backup does not hold", async () => {
+    const { id } = seed("secret", { type: "luks" });
+    const backup = await projects.backup([`cinder.volume/${id}`]);
+    expect(backup.found[0]?.warnings).toEqual([expect.stringContaining("without the key")]);
+  });
+
+  it("does not find its own temporaries", async () => {
+    seed("permafrost-tmp-other-0123");
+    const { found } = await projects.backup(["cinder.volume"]);
+    expect(found.map((f) => f.name)).not.toContain("permafrost-tmp-other-0123");
+  });
+});
+
+describe("restore", () => {
+  it("applies the maps of types and zones, and the prefix, and verifies what they say", async () => {
+    const { id } = seed("mapped");
+    const backup = await projects.backup([`cinder.volume/${id}`]);
+    const options = { maps: { volumeType: { fast: "standard" }, availabilityZone: { "*": "nova" } }, namePrefix: "new-" };
+    const restored = await projects.restore(named(backup, "mapped"), options);
+    const made = target(restored.targetId);
+    expect(made).toMatchObject({ name: "new-mapped", zone: "nova", description: FIELDS.description, bootable: true });
+    expect([made?.type.name, made?.metadata, made?.imageMetadata]).toEqual(["standard", FIELDS.metadata, FIELDS.imageMetadata]);
+    expect((await projects.verify(restored, "data", options)).mismatches).toEqual([]);
+    expect((await projects.verify(restored, "metadata")).mismatches).toEqual([
+      'availabilityZone: expected "far", found "nova"',
+      'name: expected "mapped", found "new-mapped"',
+      'volumeType: expected "fast", found "standard"',
+    ]);
+  });
+
+  it("plans a conflict for a type or zone that the target does not have", async () => {
+    const { id } = seed("typed");
+    const backup = await projects.backup([`cinder.volume/${id}`]);
+    const of = async (maps: object) => (await projects.plan([named(backup, "typed")], { maps }))[0];
+    expect(await of({ volumeType: { "*": "nvme" } })).toMatchObject({
+      action: "conflict",
+      actionReason: expect.stringContaining("no volume type nvme"),
+    });
+    expect(await of({ availabilityZone: { far: "mars" } })).toMatchObject({
+      action: "conflict",
+      actionReason: expect.stringContaining("no availability zone mars"),
+    });
+  });
+
+  it.each([
+    ["create", "create", false],
+    ["skip", "skip", true],
+    ["fail", "conflict", false],
+    ["reuse", "reuse", true],
+  ] as const)("--on-conflict %s of one name: %s", async (onConflict, action, keeps) => {
+    const { id } = seed(`clash ${onConflict}`);
+    const backup = await projects.backup([`cinder.volume/${id}`]);
+    const there = projects.fake.seed.volume({ project: projects.targetId, name: `clash ${onConflict}`, size: 1 });
+    const [planned] = await projects.plan([named(backup, `clash ${onConflict}`)], { onConflict });
+    expect(planned).toMatchObject({ action, ...(keeps ? { targetId: there.id } : {}) });
+    if (action !== "create" && action !== "reuse") return;
+    const restored = await projects.restore(named(backup, `clash ${onConflict}`), { onConflict });
+    expect(restored.targetId === there.id).toBe(keeps);
+    expect(projects.fake.read.volumes(projects.targetId).filter((v) => v.name === there.name)).toHaveLength(keeps ? 1 : 2);
+  });
+
+  it("does not choose between two of one name", async () => {
+    const { id } = seed("twins");
+    const backup = await projects.backup([`cinder.volume/${id}`]);
+    for (let i = 0; i < 2; i++) projects.fake.seed.volume({ project: projects.targetId, name: "twins", size: 1 });
+    expect((await projects.plan([named(backup, "twins")], { onConflict: "reuse" }))[0]).toMatchObject({ action: "conflict" });
+  });
+
+  it("makes the target again when it was removed between two attempts", async () => {
+    const { id } = seed("removed");
+    const backup = await projects.backup([`cinder.volume/${id}`]);
+    const resource = { ...named(backup, "removed"), action: "create" as const };
+    const first = await projects.apply(resource, {}, "again");
+    projects.fake.volumes.volumes.delete(first.targetId ?? "");
+    const second = await projects.apply(resource, {}, "again");
+    expect(sha(target(second.targetId)?.bytes.read())).toBe(sha(noise("removed", GIB_BYTES)));
+  });
+});
+
+describe("a temporary that vanishes", () => {
+  it("is TEMPORARY_GONE, to be tried again", async () => {
+    const { id } = seed("vanishing");
+    const download = projects.fake.faults.add({
+      match: { service: "image", method: "GET", path: /\/file$/ },
+      action: {
+        hook: () => {
+          for (const image of projects.fake.read.images(projects.sourceId))
+            if (image.name?.startsWith("permafrost-tmp-")) projects.fake.images.all.delete(image.id);
+        },
+      },
+    });
+    await expect(projects.backup([`cinder.volume/${id}`])).rejects.toMatchObject({ code: "TEMPORARY_GONE", retry: "later" });
+    expect(download.hits).toBe(1);
+    await projects.run("s0", { kind: "sweep", source: { cloud: "source" } });
+  });
+});
+
+describe("verification sees", () => {
+  let restored: Awaited<ReturnType<TwoProjects["restore"]>>;
+  beforeAll(async () => {
+    const { id } = seed("checked");
+    restored = await projects.restore(named(await projects.backup([`cinder.volume/${id}`]), "checked"));
+  });
+  const tampered = async (change: (volume: NonNullable<ReturnType<typeof target>>) => void) => {
+    const volume = target(restored.targetId);
+    if (volume === undefined) throw new Error("no target");
+    const saved = { ...volume, bytes: volume.bytes.clone() };
+    change(volume);
+    const { mismatches } = await projects.verify(restored);
+    Object.assign(volume, saved);
+    return mismatches;
+  };
+
+  it("nothing when nothing differs", async () => expect(await tampered(() => undefined)).toEqual([]));
+  it("one wrong byte", async () =>
+    expect(await tampered((v) => v.bytes.write(200_001, Buffer.of((v.bytes.read(200_001, 1)[0] ?? 0) ^ 1)))).toEqual([
+      "data: first difference at byte 200001",
+    ]));
+  it("metadata lost, changed and more than there was", async () => {
+    expect(await tampered((v) => void Object.assign(v, { metadata: {} }))).toEqual([expect.stringMatching(/^metadata: /)]);
+    expect(await tampered((v) => void Object.assign(v, { metadata: { ...v.metadata, extra: "x" } }))).toEqual([
+      expect.stringMatching(/^metadata: /),
+    ]);
+    expect(await tampered((v) => void Object.assign(v, { imageMetadata: { ...v.imageMetadata, hw_disk_bus: "ide" } }))).toEqual([
+      expect.stringMatching(/^imageMetadata: .*virtio.*ide/),
+    ]);
+  });
+  it("another name, description, size and bootable flag", async () => {
+    expect(await tampered((v) => void Object.assign(v, { name: "x", description: "y", bootable: false }))).toEqual([
+      "bootable: expected true, found false",
+      expect.stringMatching(/^description: /),
+      'name: expected "checked", found "x"',
+    ]);
+    expect(
+      await tampered((v) => {
+        v.size = 2;
+        v.bytes.resize(2 * GIB_BYTES);
+      }),
+    ).toEqual(["sizeGiB: expected 1, found 2", `data: first difference at byte ${GIB_BYTES}`]);
+  });
+  it("a target that is gone, by an error that names it", async () => {
+    const gone = { ...restored, targetId: "00000000-0000-4000-8000-000000000000" };
+    await expect(projects.verify(gone)).rejects.toMatchObject({ code: "NOT_FOUND" });
+  });
+});
