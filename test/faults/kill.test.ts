@@ -75,13 +75,13 @@ describe("a worker killed", () => {
 describe("a coordinator killed", () => {
   it("mid-session is followed by its next start", async () => {
     await start({});
+    const killed = Promise.withResolvers<void>();
     tenant.cloud.faults.add({
       match: { service: "image", method: "GET", path: /\/file$/ },
-      action: { hookAfter: () => cluster.kill("coordinator") },
+      action: { hookAfter: () => cluster.kill("coordinator").then(killed.resolve) },
     });
     const sessionId = await backupTenant(cluster, "source");
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    await cluster.kill("coordinator");
+    await killed.promise;
     await cluster.startRole("coordinator");
     await succeedsAndRestores(sessionId);
   }, 240_000);

@@ -153,7 +153,7 @@ export class Cluster {
     const deadline = systemClock.monotonic() + START_MS;
     try {
       while (!(await probe.health().catch(() => false))) {
-        if (child.exitCode !== null || systemClock.monotonic() > deadline)
+        if (child.exitCode !== null || child.signalCode !== null || systemClock.monotonic() > deadline)
           throw new CodedError("ROLE_FAILED", `${name} does not start:\n${this.log(name).slice(-2_000)}`);
         await systemClock.sleep(50);
       }
