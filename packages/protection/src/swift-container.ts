@@ -146,29 +146,32 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
     const listing = resource.streams.listing;
     let stats: StreamStats = EMPTY_STATS;
     const warnings: string[] = [];
-    const refused: CodedError[] = [];
+    const refused = new Map<ObjectEntry, CodedError>();
+    const put = async ([entry, there]: readonly [ObjectEntry, ListedObject | undefined]): Promise<void> => {
+      try {
+        const done = await restoreObject(context, { container: name, entry, prefix: options.namePrefix ?? "", there });
+        refused.delete(entry);
+        stats = addStats(stats, { ...EMPTY_STATS, logicalBytes: done.bytes });
+        if (done.warning !== undefined) warnings.push(done.warning);
+      } catch (error) {
+        if (!CodedError.is(error, "SEGMENTS_MISSING")) throw error;
+        refused.set(entry, error);
+      }
+    };
     if (listing !== undefined) {
       // Plain objects first: a static large object is refused while one of its segments is missing.
       for (const manifests of [false, true]) {
         const entries = entriesWhere(readListing<ObjectEntry>(reader, listing, signal), (e) => (e.kind === "slo") === manifests);
-        await mapPool(
-          besideParent(entries, cloud.object.listObjects(name, { signal })),
-          OBJECTS_AT_ONCE,
-          async ([entry, there]) => {
-            try {
-              const done = await restoreObject(context, { container: name, entry, prefix: options.namePrefix ?? "", there });
-              stats = addStats(stats, { ...EMPTY_STATS, logicalBytes: done.bytes });
-              if (done.warning !== undefined) warnings.push(done.warning);
-            } catch (error) {
-              if (!CodedError.is(error, "SEGMENTS_MISSING")) throw error;
-              refused.push(error);
-            }
-          },
-        );
+        await mapPool(besideParent(entries, cloud.object.listObjects(name, { signal })), OBJECTS_AT_ONCE, put);
+      }
+      // Large objects may be made of large objects: again, as long as that helps.
+      for (let before = Number.POSITIVE_INFINITY; refused.size > 0 && refused.size < before; ) {
+        before = refused.size;
+        await mapPool([...refused.keys()], OBJECTS_AT_ONCE, (entry) => put([entry, undefined]));
       }
     }
     // The segments may be in a container that is being restored beside this one: everything else is there, and again costs little.
-    if (refused.length > 0) throw refusedManifests(name, refused);
+    if (refused.size > 0) throw refusedManifests(name, [...refused.values()]);
     await cloud.object.postContainer(name, headers);
     return { targetId: name, stats, warnings };
   },
