@@ -28,7 +28,7 @@ import type {
   Verified,
   VerifyInput,
 } from "./resource-type.ts";
-import { TEMPORARY_SNAPSHOT, TEMPORARY_UPLOAD, TEMPORARY_VOLUME } from "./temporaries.ts";
+import { TEMPORARY_SNAPSHOT, TEMPORARY_UPLOAD, TEMPORARY_VOLUME, UNFINISHED_MARK, UNFINISHED_VOLUME } from "./temporaries.ts";
 import { readVolume } from "./volume-transport.ts";
 
 /** Document version 1. */
@@ -47,7 +47,6 @@ export type VolumeDocument = {
   readonly imageMetadata: Readonly<Record<string, string>>;
 };
 
-const RESTORE_KEY = "permafrost_restore";
 /** Written by Cinder itself. */
 const SERVICE_METADATA = /^(readonly|attached_mode|permafrost_.*)$/;
 const GIB = 2 ** 30;
@@ -132,35 +131,12 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
   async restore(context: Context, { resource, document, options }: RestoreInput<VolumeDocument>): Promise<Restored> {
     if (resource.action === "reuse" && resource.targetId !== undefined)
       return { targetId: resource.targetId, stats: EMPTY_STATS };
-    const { cloud, ledger, signal, sessionId } = context;
-    const tag = `${sessionId}/${resource.id}`;
+    const { cloud, ledger, signal } = context;
     const data = resource.streams.data;
-    const wait = { signal, sizeGiB: document.sizeGiB };
     const noted = await context.journal.find("cinder.volume", resource.id);
-    let found: Volume | undefined = noted === undefined ? undefined : await ifThere(cloud.volume.getVolume(noted));
-    for await (const volume of cloud.volume.listVolumes({ metadata: { [RESTORE_KEY]: tag } })) {
-      if (!volume.status.startsWith("error")) found = volume;
-      else await cloud.volume.deleteVolume(volume.id);
-    }
-    const imageId =
-      (noted !== undefined && found !== undefined) || found?.status === "available" || data === undefined
-        ? undefined
-        : await uploadTemporary(context, resource.id, data, document);
-    if (found === undefined) {
-      const zone = mapped(options.maps.availabilityZone, document.availabilityZone);
-      const type = mapped(options.maps.volumeType, document.volumeType);
-      found = await cloud.volume.createVolume({
-        name: (options.namePrefix ?? "") + document.name,
-        description: document.description,
-        sizeGiB: document.sizeGiB,
-        ...(type === "" ? {} : { volumeType: type }),
-        ...(zone === "" ? {} : { availabilityZone: zone }),
-        ...(imageId === undefined ? {} : { imageId }),
-        metadata: { ...userMetadata(document), [RESTORE_KEY]: tag },
-      });
-    }
-    const volume = await cloud.volume.waitForVolume(found.id, ["available"], wait);
-    if (imageId !== undefined) await ledger.release(TEMPORARY_UPLOAD, resource.id, imageId);
+    const done = noted === undefined ? undefined : await ifThere(cloud.volume.getVolume(noted));
+    const volumeId = done?.id ?? (await ledger.using(() => make(context, { resource, document, options })));
+    const volume = await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
     await context.journal.note("cinder.volume", resource.id, volume.id);
     await finish(context, volume, document);
     return { targetId: volume.id, stats: { ...EMPTY_STATS, logicalBytes: data?.sizeBytes ?? 0 } };
@@ -254,6 +230,33 @@ async function freezeOne(context: Context, resource: DiscoveredResource): Promis
   }
 }
 
+/** The target with its bytes, still marked as unfinished. Adopted if an earlier attempt made it. */
+async function make(context: Context, { resource, document, options }: PlanInput<VolumeDocument>): Promise<string> {
+  const { cloud, ledger, signal } = context;
+  const data = resource.streams.data;
+  const zone = mapped(options.maps.availabilityZone, document.availabilityZone);
+  const type = mapped(options.maps.volumeType, document.volumeType);
+  let imageId: string | undefined;
+  const volumeId = await ledger.obtain(UNFINISHED_VOLUME, resource.id, async (mark) => {
+    if (data !== undefined) imageId = await uploadTemporary(context, resource.id, data, document);
+    const { id } = await cloud.volume.createVolume({
+      name: (options.namePrefix ?? "") + document.name,
+      description: document.description,
+      sizeGiB: document.sizeGiB,
+      ...(type === "" ? {} : { volumeType: type }),
+      ...(zone === "" ? {} : { availabilityZone: zone }),
+      ...(imageId === undefined ? {} : { imageId }),
+      metadata: { ...userMetadata(document), [UNFINISHED_MARK]: mark },
+    });
+    return id;
+  });
+  await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
+  // An adopted volume's image is left to the sweep. So is the volume's own entry: a request that was under way when its worker died may
+  // make a second one yet, which keeps its mark.
+  if (imageId !== undefined) await ledger.release(TEMPORARY_UPLOAD, resource.id, imageId);
+  return volumeId;
+}
+
 /** A temporary image with the volume's bytes and the properties a volume made of it takes over. Verified by Glance's own hash. */
 async function uploadTemporary(
   context: Context,
@@ -286,7 +289,7 @@ async function finish({ cloud }: Context, volume: Volume, document: VolumeDocume
   for (const key of surplus) await cloud.volume.deleteImageMetadata(volume.id, key);
   if (Object.keys(document.imageMetadata).length > 0) await cloud.volume.setImageMetadata(volume.id, document.imageMetadata);
   if (volume.bootable !== document.bootable) await cloud.volume.setBootable(volume.id, document.bootable);
-  if (RESTORE_KEY in volume.metadata) await cloud.volume.deleteMetadata(volume.id, RESTORE_KEY);
+  if (UNFINISHED_MARK in volume.metadata) await cloud.volume.deleteMetadata(volume.id, UNFINISHED_MARK);
 }
 
 function describe(v: Volume): VolumeDocument {

@@ -6,7 +6,7 @@
  * unprotected, filled, and get visibility and protection last, so that a half-restored image is never seen by others and can always be removed.
  */
 
-import { EMPTY_STATS, type RestoreOptions, type StreamStats } from "@permafrost/model";
+import { EMPTY_STATS, type RestoreOptions } from "@permafrost/model";
 import type { Image } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
@@ -26,6 +26,7 @@ import type {
   Verified,
   VerifyInput,
 } from "./resource-type.ts";
+import { UNFINISHED_IMAGE, UNFINISHED_MARK } from "./temporaries.ts";
 
 /** Document version 1. A type, not an interface: it must be assignable to JSON. */
 export type ImageDocument = {
@@ -48,7 +49,6 @@ export type ImageDocument = {
   readonly properties: Readonly<Record<string, string>>;
 };
 
-const RESTORE_PROPERTY = "permafrost_restore";
 /** Set by services for their own use; Glance or Nova make them anew, or refuse them. */
 const SERVICE_PROPERTY =
   /^(os_glance_|owner_(id|project_name|user_name)$|image_location$|instance_uuid$|user_id$|boot_roles$|base_image_ref$|permafrost_|stores$|cinder_encryption_key_deletion_policy$)/;
@@ -127,42 +127,21 @@ export const glanceImage: ResourceType<ImageDocument> = {
   async restore(context: Context, { resource, document, options }: RestoreInput<ImageDocument>): Promise<Restored> {
     if (resource.action === "reuse" && resource.targetId !== undefined)
       return { targetId: resource.targetId, stats: EMPTY_STATS };
-    const { cloud, reader, signal, sessionId } = context;
-    const tag = `${sessionId}/${resource.id}`;
-    const noted = await context.journal.find("glance.image", resource.id);
-    let found: Image | undefined = noted === undefined ? undefined : await ifThere(cloud.image.get(noted));
-    for await (const image of cloud.image.list({ owner: cloud.projectId, properties: { [RESTORE_PROPERTY]: tag } })) {
-      // Filled half by an attempt that died: Glance takes data only once, so begin again.
-      if (image.status === "active" || (image.status === "queued" && resource.streams.data === undefined)) found = image;
-      else await cloud.image.delete(image.id);
-    }
+    const { cloud, ledger } = context;
     const data = resource.streams.data;
-    let stats: StreamStats = EMPTY_STATS;
-    if (found === undefined) {
-      const properties = Object.fromEntries(Object.entries(document.properties).filter(([k]) => !SERVICE_PROPERTY.test(k)));
-      found = await cloud.image.create({
-        name: (options.namePrefix ?? "") + document.name,
-        visibility: "private",
-        protected: false,
-        ...(document.diskFormat === "" ? {} : { diskFormat: document.diskFormat, containerFormat: document.containerFormat }),
-        minDiskGiB: document.minDiskGiB,
-        minRamMiB: document.minRamMiB,
-        tags: document.tags,
-        properties: { ...properties, [RESTORE_PROPERTY]: tag },
-      });
-      if (data !== undefined) {
-        await cloud.image.upload(found.id, counted(reader.readStream(data, { signal }), context.progress), {
-          sizeBytes: data.sizeBytes,
-          signal,
-        });
-        found = await cloud.image.waitFor(found.id, ["active"], { signal, sizeBytes: data.sizeBytes });
-        stats = { ...EMPTY_STATS, logicalBytes: data.sizeBytes };
-        checkHash(document, found);
-      }
+    const noted = await context.journal.find("glance.image", resource.id);
+    let image = noted === undefined ? undefined : await ifThere(cloud.image.get(noted));
+    if (image === undefined) {
+      // The entry stays in the ledger: a request that was under way when its worker died may make a second one yet, which keeps its mark.
+      const id = await ledger.obtain(UNFINISHED_IMAGE, resource.id, (mark) =>
+        make(context, mark, { resource, document, options }),
+      );
+      image = await ledger.using(() => cloud.image.get(id));
+      if (data !== undefined) checkHash(document, image);
     }
-    await context.journal.note("glance.image", resource.id, found.id);
-    const warnings = await finish(context, found, document, options);
-    return { targetId: found.id, stats, warnings };
+    await context.journal.note("glance.image", resource.id, image.id);
+    const warnings = await finish(context, image, document, options);
+    return { targetId: image.id, stats: { ...EMPTY_STATS, logicalBytes: data?.sizeBytes ?? 0 }, warnings };
   },
 
   async verify(
@@ -194,6 +173,28 @@ export const glanceImage: ResourceType<ImageDocument> = {
     return { level: "data", mismatches };
   },
 };
+
+/** The target with its data, private, unprotected and marked as unfinished. Glance takes data once: what broke off is begun again. */
+async function make(context: Context, mark: string, { resource, document, options }: PlanInput<ImageDocument>): Promise<string> {
+  const { cloud, reader, signal } = context;
+  const properties = Object.fromEntries(Object.entries(document.properties).filter(([k]) => !SERVICE_PROPERTY.test(k)));
+  const { id } = await cloud.image.create({
+    name: (options.namePrefix ?? "") + document.name,
+    visibility: "private",
+    protected: false,
+    ...(document.diskFormat === "" ? {} : { diskFormat: document.diskFormat, containerFormat: document.containerFormat }),
+    minDiskGiB: document.minDiskGiB,
+    minRamMiB: document.minRamMiB,
+    tags: document.tags,
+    properties: { ...properties, [UNFINISHED_MARK]: mark },
+  });
+  const data = resource.streams.data;
+  if (data === undefined) return id;
+  const bytes = counted(reader.readStream(data, { signal }), context.progress);
+  await cloud.image.upload(id, bytes, { sizeBytes: data.sizeBytes, signal });
+  await cloud.image.waitFor(id, ["active"], { signal, sizeBytes: data.sizeBytes });
+  return id;
+}
 
 async function describe(cloud: Context["cloud"], image: Image): Promise<ImageDocument> {
   const members = image.visibility === "shared" ? await cloud.image.members(image.id) : [];
@@ -262,7 +263,7 @@ async function finish({ cloud }: Context, image: Image, document: ImageDocument,
   }
   if (document.hidden !== image.hidden)
     await attempt("The image is not hidden", () => cloud.image.update(image.id, { hidden: document.hidden }));
-  if (RESTORE_PROPERTY in image.properties) await cloud.image.update(image.id, { removeProperties: [RESTORE_PROPERTY] });
+  if (UNFINISHED_MARK in image.properties) await cloud.image.update(image.id, { removeProperties: [UNFINISHED_MARK] });
   if (document.protected && !image.protected)
     await attempt("The image is not protected", () => cloud.image.update(image.id, { protected: true }));
   return warnings;

@@ -4,6 +4,7 @@
  */
 
 import type { Cloud } from "@permafrost/openstack";
+
 import { type Clock, CodedError } from "@permafrost/std";
 import { ifThere } from "./if-there.ts";
 import type { FoundTemporary, TemporaryKind } from "./ledger.ts";
@@ -13,6 +14,14 @@ export const TEMPORARY_IMAGE = "glance.image";
 export const TEMPORARY_UPLOAD = "glance.upload";
 export const TEMPORARY_VOLUME = "cinder.volume";
 export const TEMPORARY_SNAPSHOT = "cinder.snapshot";
+/** What a restore is making: temporary until it is complete and loses the mark that says so. */
+export const UNFINISHED_IMAGE = "glance.image.unfinished";
+export const UNFINISHED_VOLUME = "cinder.volume.unfinished";
+/** Property of an image, metadata of a volume: the name in the ledger, since such an object has the restored one's own name. */
+export const UNFINISHED_MARK = "permafrost_restore";
+
+type ImageQuery = NonNullable<Parameters<Cloud["image"]["list"]>[0]>;
+type VolumeQuery = NonNullable<Parameters<Cloud["volume"]["listVolumes"]>[0]>;
 
 const BROKEN_IMAGE = /^(killed|deleted|pending_delete|deactivated)$/;
 const BROKEN_UPLOAD = /^(?!active$)/;
@@ -45,10 +54,10 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
       await clock.sleep(BUSY_DELAY_MS, signal);
     }
   };
-  const image = (kind: string, broken: RegExp): TemporaryKind => ({
+  const image = (kind: string, broken: RegExp, query: (name: string) => ImageQuery): TemporaryKind => ({
     kind,
     order: 1,
-    find: async (name) => await found(cloud.image.list({ owner: cloud.projectId, name }), broken),
+    find: async (name) => await found(cloud.image.list({ owner: cloud.projectId, ...query(name) }), broken),
     remove: (id) =>
       remove(
         () => cloud.image.delete(id),
@@ -56,20 +65,23 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
         () => cloud.image.waitForGone(id, { signal }),
       ),
   });
+  const volume = (kind: string, query: (name: string) => VolumeQuery): TemporaryKind => ({
+    kind,
+    order: 2,
+    find: async (name) => await found(cloud.volume.listVolumes(query(name)), BROKEN_VOLUME),
+    remove: (id) =>
+      remove(
+        () => cloud.volume.deleteVolume(id),
+        () => statusOf(cloud.volume.getVolume(id)),
+        () => cloud.volume.waitForVolumeGone(id, { signal }),
+      ),
+  });
   return [
-    image(TEMPORARY_IMAGE, BROKEN_IMAGE),
-    image(TEMPORARY_UPLOAD, BROKEN_UPLOAD),
-    {
-      kind: TEMPORARY_VOLUME,
-      order: 2,
-      find: async (name) => await found(cloud.volume.listVolumes({ name }), BROKEN_VOLUME),
-      remove: (id) =>
-        remove(
-          () => cloud.volume.deleteVolume(id),
-          () => statusOf(cloud.volume.getVolume(id)),
-          () => cloud.volume.waitForVolumeGone(id, { signal }),
-        ),
-    },
+    image(TEMPORARY_IMAGE, BROKEN_IMAGE, (name) => ({ name })),
+    image(TEMPORARY_UPLOAD, BROKEN_UPLOAD, (name) => ({ name })),
+    image(UNFINISHED_IMAGE, BROKEN_UPLOAD, (name) => ({ properties: { [UNFINISHED_MARK]: name } })),
+    volume(TEMPORARY_VOLUME, (name) => ({ name })),
+    volume(UNFINISHED_VOLUME, (name) => ({ metadata: { [UNFINISHED_MARK]: name } })),
     {
       kind: TEMPORARY_SNAPSHOT,
       order: 3,
