@@ -35,14 +35,15 @@ import {
 } from "@permafrost/format";
 import type { BlockId, RepositoryId } from "@permafrost/model";
 import type { PackStore } from "@permafrost/packs";
-import { CodedError, equalBytes, fromHex, toHex } from "@permafrost/std";
+import { type CodedError, equalBytes, fromHex, toHex } from "@permafrost/std";
 import { readRecords } from "./body-reader.ts";
-import { corrupt, storeFull, storeReadOnly } from "./errors.ts";
+import { corrupt, recordConflict, storeClosed, storeFull, storeReadOnly } from "./errors.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { IndexHome } from "./index-home.ts";
 import { recordKeyText } from "./indexing.ts";
 import { KeyTurns } from "./key-turns.ts";
 import { LiveIndex } from "./live-index.ts";
+import type { NodeIndex } from "./node-index.ts";
 import type { EngineOptions } from "./options.ts";
 import { PackCatalog } from "./pack-catalog.ts";
 import { PackWriter, type PendingRecord } from "./pack-writer.ts";
@@ -170,7 +171,7 @@ class Engine implements StorageEngine {
         body: block.body,
         digest: block.digest,
         indexKey: keys[i] as Buffer,
-        isNewBlock: location === undefined,
+        isNew: location === undefined,
       });
     });
     if (records.length === 0) return;
@@ -226,7 +227,12 @@ class Engine implements StorageEngine {
     checkRepositoryId(repositoryId);
     checkRecordKey(key);
     const indexKey = indexRecordKey(fromHex(repositoryId), key);
-    const found = await this.#index.ask((index) => index.recordAt(indexKey));
+    const [found, lost] = await this.#index.ask(async (index) => {
+      const record = await index.recordAt(indexKey);
+      if (!record) index.lost.checkAllRead();
+      return [record, index.lost.newerThan(repositoryId, key, record?.version)] as const;
+    });
+    if (lost) throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, key, lost, "it cannot be read");
     if (!found || found.type === RECORD_TYPE_TOMBSTONE) return undefined;
     return (await this.#readStored(repositoryId, [{ key, record: found }]))[0];
   }
@@ -236,6 +242,7 @@ class Engine implements StorageEngine {
     checkRepositoryId(repositoryId);
     const from = indexRecordKey(fromHex(repositoryId), prefix);
     const found = await this.#index.ask(async (index) => {
+      await this.#checkNoneLost(repositoryId, index);
       const live: { key: string; record: IndexRecord }[] = [];
       for await (const [key, record] of index.records(from, after(from))) {
         if (record.type === RECORD_TYPE_RECORD) live.push({ key: recordKeyText(key), record });
@@ -248,6 +255,7 @@ class Engine implements StorageEngine {
   async listRepositories(): Promise<RepositoryId[]> {
     this.#enter();
     return this.#index.ask(async (index) => {
+      index.lost.checkAllRead();
       const found: RepositoryId[] = [];
       let { from, to } = indexRange("record");
       // One seek per repository: after its first live record, on to the next repository.
@@ -262,7 +270,7 @@ class Engine implements StorageEngine {
           break;
         }
       }
-      return found;
+      return [...new Set([...found, ...index.lost.repositories()])];
     });
   }
 
@@ -310,17 +318,20 @@ class Engine implements StorageEngine {
     await this.#commits.drain();
     let whole = this.#readOnlyReason === undefined;
     if (whole) {
+      // Held: over half an index nothing is sealed, for it would call a pack sealed whose records it does not have.
       // What cannot be sealed now is sealed when the node starts: nothing acknowledged hangs on it.
-      await this.#writer.seal().catch(() => {
-        whole = false;
-      });
+      await this.#index
+        .hold(() => this.#writer.seal())
+        .catch(() => {
+          whole = false;
+        });
     }
     await this.#index.close(whole);
     await this.#packs.close();
   }
 
   #enter(scope?: Scope): void {
-    if (this.#closed) throw new CodedError("STORE_CLOSED", "the store is closed", { retry: "elsewhere" });
+    if (this.#closed) throw storeClosed();
     if (!scope) return;
     checkScope(scope);
     this.#fences.check(scope);
@@ -371,7 +382,12 @@ class Engine implements StorageEngine {
       const keyText = Buffer.from(record.key, "latin1");
       const body = Buffer.concat([keyText, record.body]);
       const digest = blake3(body);
-      const stored = await this.#index.ask((index) => index.recordAt(indexKey));
+      const [stored, lost] = await this.#index.ask(async (index) => {
+        const known = await index.recordAt(indexKey);
+        return [known, index.lost.newerThan(scope.repositoryId, record.key, known?.version)] as const;
+      });
+      // A lost record may be put again, or followed, but not be taken back.
+      if (lost && record.version < lost.version) throw recordConflict(record, lost.version);
       if (stored && record.version <= stored.version) return this.#checkRepeat(scope, record, type, stored, digest);
       await this.#commits.admit();
       await this.#commits.add([
@@ -384,7 +400,7 @@ class Engine implements StorageEngine {
           body,
           digest,
           indexKey,
-          isNewBlock: false,
+          isNew: stored === undefined,
         },
       ]);
     });
@@ -397,10 +413,19 @@ class Engine implements StorageEngine {
       if (read?.ok && equalBytes(read.digest, digest)) return;
       if (read && !read.ok) throw this.#corrupt(type, scope.repositoryId, record.key, stored, read.reason);
     }
-    throw new CodedError("RECORD_CONFLICT", "the record has moved on", {
-      facts: { key: record.key, version: String(record.version), storedVersion: String(stored.version) },
-      hint: "Read the record again and decide anew.",
-    });
+    throw recordConflict(record, stored.version);
+  }
+
+  /** RECORD_CORRUPT, INDEX_UNAVAILABLE if a record of the repository may be under any key: no list of its records is whole then. */
+  async #checkNoneLost(repositoryId: RepositoryId, index: NodeIndex): Promise<void> {
+    index.lost.checkAllRead();
+    if (!index.lost.repositories().includes(repositoryId)) return;
+    const there: { readonly key: string; readonly version: bigint }[] = [];
+    const from = indexRecordKey(fromHex(repositoryId), "");
+    for await (const [key, { version }] of index.records(from, after(from))) there.push({ key: recordKeyText(key), version });
+    for (const [digest, lost] of index.lost.remaining(repositoryId, there)) {
+      throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, digest, lost, "it cannot be read");
+    }
   }
 
   async #readStored(
@@ -434,9 +459,9 @@ class Engine implements StorageEngine {
       await this.#index.current.change(
         async () => {
           const [now] = await this.#index.current.blocksAt([key]);
-          if (!now || now.damaged || place(now) !== place(location)) return { operations: [], newBlocks: 0 };
+          if (!now || now.damaged || place(now) !== place(location)) return { operations: [] };
           const value = encodeIndexBlock(key, { ...now, damaged: true });
-          return { operations: [{ type: "put", key, value }], newBlocks: 0 };
+          return { operations: [{ type: "put", key, value }] };
         },
         { sync: false },
       );

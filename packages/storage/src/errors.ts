@@ -14,6 +14,20 @@ export interface DamagedPlace {
   readonly reason: string;
 }
 
+export function storeClosed(): CodedError {
+  return new CodedError("STORE_CLOSED", "the store is closed", { retry: "elsewhere" });
+}
+
+/** The index is not whole, so that what it does not name may be here all the same. */
+export function indexUnavailable(reason: string, cause?: unknown): CodedError {
+  return new CodedError("INDEX_UNAVAILABLE", `the node cannot say what it has: ${reason}`, {
+    facts: { reason },
+    hint: "Check the disk and start the node again; it then reads what it could not read. A pack that stays unreadable can be moved away.",
+    retry: "later",
+    cause,
+  });
+}
+
 export function storeReadOnly(reason: string): CodedError {
   return new CodedError("STORE_READ_ONLY", `the node takes no writes: ${reason}`, {
     facts: { reason },
@@ -27,6 +41,13 @@ export function storeFull(facts: { readonly freeBytes?: number; readonly keepFre
     facts,
     hint: "Free space on the node, or add a node.",
     retry: "elsewhere",
+  });
+}
+
+export function recordConflict(record: { readonly key: string; readonly version: bigint }, stored: bigint): CodedError {
+  return new CodedError("RECORD_CONFLICT", "the record has moved on", {
+    facts: { key: record.key, version: String(record.version), storedVersion: String(stored) },
+    hint: "Read the record again and decide anew.",
   });
 }
 

@@ -3,10 +3,12 @@
  * within a few milliseconds or a few MiB, and one promise per batch rather than per block.
  *
  * While a batch is being written the next one fills. Bounded: `add` waits while too many bytes are queued.
- * A batch fails as a whole, and then nobody in it is told that it is stored.
+ * A batch fails as a whole, and then nobody in it is told that it is stored. Once drained it takes nothing more: a put
+ * that was still looking at the index must not write to a pack that is being sealed.
  */
 
 import type { Clock } from "@permafrost/std";
+import { storeClosed } from "./errors.ts";
 import type { PendingRecord } from "./pack-writer.ts";
 
 export interface GroupCommitOptions {
@@ -37,6 +39,7 @@ export class GroupCommit {
   readonly #inFlight = new Map<string, Batch>();
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
+  #ended = false;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -51,13 +54,9 @@ export class GroupCommit {
     while (this.#queuedBytes >= this.#options.queueBytesMax) await this.#queue[0]?.done.catch(() => undefined);
   }
 
-  /** Settles when the record with this index key, if one is on its way, is stored or not. */
-  pending(indexKey: Buffer): Promise<void> | undefined {
-    return this.#inFlight.get(indexKey.toString("latin1"))?.done;
-  }
-
-  /** Queues the records; settles when all are durable. A record whose key is on its way already joins that one. */
-  add(records: readonly PendingRecord[]): Promise<unknown> {
+  /** Queues the records; settles when all are durable. A block whose key is on its way already joins that one. STORE_CLOSED. */
+  async add(records: readonly PendingRecord[]): Promise<unknown> {
+    if (this.#ended) throw storeClosed();
     const joined = new Set<Promise<void>>();
     for (const record of records) {
       const name = record.indexKey.toString("latin1");
@@ -75,8 +74,9 @@ export class GroupCommit {
     return joined.size === 1 ? ([...joined][0] as Promise<void>) : Promise.all(joined);
   }
 
-  /** Resolves when everything queued is settled. */
+  /** Takes nothing more; resolves when everything queued is settled. */
   async drain(): Promise<void> {
+    this.#ended = true;
     for (const batch of this.#queue) batch.full.abort();
     await this.#running;
   }

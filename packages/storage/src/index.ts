@@ -1,5 +1,5 @@
 export { openEngine, type StorageEngine, type StorageStats } from "./engine.ts";
-export { type IndexHome, levelIndexHome } from "./index-home.ts";
+export type { IndexHome } from "./index-home.ts";
 export { openStorage, type StorageOptions } from "./open-storage.ts";
 export { type EngineOptions, engineOptions } from "./options.ts";
 export type { RecoveryReport } from "./recovery.ts";

@@ -29,30 +29,38 @@ export interface FoundRecord extends FooterEntry {
   readonly keyText?: string | undefined;
   /** The body was read and does not match. */
   readonly damaged?: boolean;
+  /** With `damaged`: it surely was whole once, as opposed to a write that was cut off. */
+  readonly wasAcknowledged?: boolean;
 }
 
 const ENTRIES_PER_BATCH = 1000;
 
-/** Indexes `found`, which lie in `pack` (already in the catalog). Not synced: the caller's next synced change covers it. */
+/**
+ * Indexes `found`, which lie in `pack` (already in the catalog). Not synced: the caller's next synced change covers it.
+ * Answers how many records are lost: stored once, but their keys cannot be read.
+ */
 export async function indexFound(
   index: NodeIndex,
   packs: PackStore,
   catalog: PackCatalog,
   pack: string,
   found: readonly FoundRecord[],
-): Promise<void> {
+): Promise<number> {
   const packId = fromHex(pack);
+  const lostBefore = index.lost.count;
   for (let first = 0; first < found.length; first += ENTRIES_PER_BATCH) {
     const some = found.slice(first, first + ENTRIES_PER_BATCH);
     await index.change(
       async () => {
         const blocks = await blockOperations(index, packs, catalog, packId, some);
         const records = await recordOperations(index, packs, catalog, packId, some);
-        return { operations: [...blocks.operations, ...records], newBlocks: blocks.newBlocks };
+        const operations = [...blocks.operations, ...records.operations];
+        return { operations, newBlocks: blocks.newBlocks, newRecords: records.newRecords };
       },
       { sync: false },
     );
   }
+  return index.lost.count - lostBefore;
 }
 
 const location = (packId: Uint8Array, one: FoundRecord): IndexLocation => ({
@@ -103,21 +111,29 @@ async function recordOperations(
   catalog: PackCatalog,
   packId: Uint8Array,
   found: readonly FoundRecord[],
-): Promise<KvOperation[]> {
+): Promise<{ readonly operations: KvOperation[]; readonly newRecords: number }> {
   const newest = new Map<string, { key: Buffer; record: IndexRecord }>();
+  let newRecords = 0;
   for (const one of found) {
-    if (one.type === RECORD_TYPE_BLOCK || one.damaged) continue;
+    if (one.type === RECORD_TYPE_BLOCK) continue;
     const here: IndexRecord = { ...location(packId, one), version: one.version, type: one.type };
-    const keyText = one.keyText ?? (await readKeyText(packs, catalog, here));
-    if (keyText === undefined) continue;
+    const keyText = one.damaged ? undefined : (one.keyText ?? (await readKeyText(packs, catalog, here)));
+    if (keyText === undefined) {
+      if (!one.damaged || one.wasAcknowledged) index.lost.note(one.repositoryId, one.id, here);
+      continue;
+    }
     const key = indexRecordKey(one.repositoryId, keyText);
     const name = key.toString("latin1");
     const earlier = newest.get(name)?.record ?? (await index.recordAt(key));
     if (earlier && earlier.version > here.version) continue;
     if (earlier && earlier.version === here.version && !(await improves(packs, catalog, earlier, here))) continue;
+    if (!earlier) newRecords++;
     newest.set(name, { key, record: here });
   }
-  return [...newest.values()].map(({ key, record }) => ({ type: "put", key, value: encodeIndexRecord(key, record) }));
+  const operations = [...newest.values()].map(
+    ({ key, record }): KvOperation => ({ type: "put", key, value: encodeIndexRecord(key, record) }),
+  );
+  return { operations, newRecords };
 }
 
 async function readKeyText(packs: PackStore, catalog: PackCatalog, here: IndexRecord): Promise<string | undefined> {

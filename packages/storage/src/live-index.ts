@@ -3,17 +3,26 @@
  *
  * `ask` retries a question once over a rebuilt index; `hold` keeps a rebuild away while a batch is written. A rebuild
  * waits for what is held, and everything else waits for the rebuild. The packs are the truth: no answer is lost by it.
+ * An index that is not whole answers nothing: after a rebuild that failed every call says INDEX_UNAVAILABLE, until one
+ * of them has rebuilt it.
  */
 
 import type { FooterEntry } from "@permafrost/format";
 import type { PackStore } from "@permafrost/packs";
 import { CodedError, fromHex } from "@permafrost/std";
+import { indexUnavailable, storeClosed } from "./errors.ts";
 import type { IndexHome } from "./index-home.ts";
-import { indexFound } from "./indexing.ts";
+import { type FoundRecord, indexFound } from "./indexing.ts";
 import { NodeIndex, packOperation } from "./node-index.ts";
 import type { PackCatalog } from "./pack-catalog.ts";
 import { readFooter, scanRecords } from "./pack-scan.ts";
 import { type RecoveryReport, recover } from "./recovery.ts";
+
+/** The records of the pack that is being written. */
+export interface OpenEntries {
+  readonly name: string;
+  readonly entries: readonly FooterEntry[];
+}
 
 export class LiveIndex {
   readonly #home: IndexHome;
@@ -23,6 +32,9 @@ export class LiveIndex {
   readonly recovery: RecoveryReport;
   #current: NodeIndex;
   #rebuilding: Promise<void> | undefined;
+  /** Why the index is not whole, if it is not. */
+  #broken: CodedError | undefined;
+  #closed = false;
   #held: Promise<unknown> = Promise.resolve();
   #rebuilds: number;
 
@@ -31,12 +43,16 @@ export class LiveIndex {
    * index's lock and nothing is changed yet.
    */
   static async open(home: IndexHome, packs: PackStore, catalog: PackCatalog, locked: () => Promise<void>): Promise<LiveIndex> {
+    const anew = async () => {
+      await home.destroy();
+      return LiveIndex.#start(home, packs, catalog, locked, 1);
+    };
+    if (await home.isSuspect()) return anew();
     try {
       return await LiveIndex.#start(home, packs, catalog, locked, 0);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      await home.destroy();
-      return LiveIndex.#start(home, packs, catalog, locked, 1);
+      return anew();
     }
   }
 
@@ -55,6 +71,7 @@ export class LiveIndex {
       return new LiveIndex(home, packs, catalog, index, clean, recovery, rebuilds);
     } catch (error) {
       await index.close();
+      await home.release();
       throw error;
     }
   }
@@ -85,65 +102,96 @@ export class LiveIndex {
     return this.#rebuilds;
   }
 
-  /** The answer of the index; when it is damaged, that of the rebuilt one. */
+  /** Whether it says all that the packs hold, as far as is known. */
+  get isWhole(): boolean {
+    return this.#broken === undefined;
+  }
+
+  /** The answer of the index; when it is damaged, that of the rebuilt one. INDEX_UNAVAILABLE, STORE_CLOSED. */
   async ask<T>(question: (index: NodeIndex) => Promise<T>): Promise<T> {
-    await this.#rebuilding;
+    await this.#untilWhole();
     const asked = this.#current;
     try {
       return await question(asked);
     } catch (error) {
-      const replaced = CodedError.is(error, "KV_CLOSED") && (this.#rebuilding !== undefined || asked !== this.#current);
+      const closed = CodedError.is(error, "KV_CLOSED");
+      if (closed && this.#closed) throw storeClosed();
+      const replaced = closed && (this.#rebuilding !== undefined || asked !== this.#current);
       if (!isDamage(error) && !replaced) throw error;
       if (asked === this.#current && !this.#rebuilding) await this.rebuild(undefined);
-      else await this.#rebuilding;
+      else await this.#untilWhole();
       return question(this.#current);
     }
   }
 
-  /** Runs `work` (one at a time) with no rebuild in between. */
+  /** Runs `work` (one at a time) over a whole index, with no rebuild in between. INDEX_UNAVAILABLE. */
   async hold<T>(work: () => Promise<T>): Promise<T> {
-    await this.#rebuilding;
+    await this.#untilWhole();
     const run = work();
     this.#held = run.catch(() => undefined);
     return run;
   }
 
-  /** Makes the index again from the packs. Joins a rebuild that runs. */
-  rebuild(open: { readonly name: string; readonly entries: readonly FooterEntry[] } | undefined): Promise<void> {
-    this.#rebuilding ??= this.#rebuild(open).finally(() => {
-      this.#rebuilding = undefined;
-    });
+  /** Makes the index again from the packs. Joins a rebuild that runs. INDEX_UNAVAILABLE, STORE_CLOSED. */
+  rebuild(open: OpenEntries | undefined): Promise<void> {
+    this.#rebuilding ??= this.#rebuild(open)
+      .catch((error: unknown) => {
+        // What is there now is half an index, and it must not speak for the packs.
+        this.#broken = indexUnavailable(`its index was not rebuilt: ${CodedError.from(error).message}`, error);
+        throw this.#broken;
+      })
+      .finally(() => {
+        this.#rebuilding = undefined;
+      });
     return this.#rebuilding;
   }
 
-  async close(whole: boolean): Promise<void> {
-    await this.#rebuilding;
-    if (whole) await this.#current.markClean().catch(() => undefined);
+  /** `clean`: everything is sealed and written; then the index is marked so, unless it is not whole. */
+  async close(clean: boolean): Promise<void> {
+    this.#closed = true;
+    await this.#rebuilding?.catch(() => undefined);
+    if (clean && this.isWhole) await this.#current.markClean().catch(() => undefined);
     await this.#current.close();
+    await this.#home.release();
   }
 
-  async #rebuild(open: { readonly name: string; readonly entries: readonly FooterEntry[] } | undefined): Promise<void> {
+  async #untilWhole(): Promise<void> {
+    await this.#rebuilding;
+    if (this.#broken !== undefined) await this.rebuild(undefined);
+  }
+
+  async #rebuild(open: OpenEntries | undefined): Promise<void> {
+    if (this.#closed) throw storeClosed();
     await this.#held;
     await this.#current.close();
     await this.#home.destroy();
     const index = new NodeIndex(await this.#home.open());
-    await index.start();
     this.#current = index;
-    this.#rebuilds++;
+    await index.start();
     for (const { name, sizeBytes, sealed } of this.#catalog.all()) {
       const entries = open?.name === name ? open.entries : (await readFooter(this.#packs, name, sizeBytes))?.entries;
-      await indexFound(index, this.#packs, this.#catalog, name, entries ?? (await this.#scan(name, sizeBytes)));
-      const state = packOperation(fromHex(name), { state: sealed ? "sealed" : "open", sizeBytes });
-      await index.change(async () => ({ operations: [state], newBlocks: 0 }), { sync: true });
+      const { found, isRead } = entries ? { found: entries, isRead: true } : await this.#scan(name, sizeBytes);
+      if (!isRead) index.lost.noteUnread(name);
+      const lost = await indexFound(index, this.#packs, this.#catalog, name, found);
+      // What could not be read now may be read at the next start.
+      const state = sealed && isRead && lost === 0 ? "sealed" : "open";
+      const operation = packOperation(fromHex(name), { state, sizeBytes });
+      await index.change(async () => ({ operations: [operation] }), { sync: true });
     }
+    this.#rebuilds++;
+    this.#broken = undefined;
   }
 
   async #scan(name: string, sizeBytes: number) {
-    const found = [];
-    for await (const { intact, ...record } of scanRecords(this.#packs, name, sizeBytes)) {
-      found.push({ ...record, damaged: !intact });
+    const found: FoundRecord[] = [];
+    let isRead = true;
+    const onUnreadable = () => {
+      isRead = false;
+    };
+    for await (const { intact, ...record } of scanRecords(this.#packs, name, sizeBytes, onUnreadable)) {
+      found.push({ ...record, damaged: !intact, wasAcknowledged: true });
     }
-    return found;
+    return { found, isRead };
   }
 }
 

@@ -3,7 +3,9 @@
  * INDEX_DAMAGED, on which the engine rebuilds from the packs and asks again.
  *
  * Changes go through `change`, one at a time, so that a decision made on what the index says still holds when it is
- * written. The count of blocks is written in the same batch as the entries it counts.
+ * written. The counts of blocks and records are written in the same batch as the entries they count. Records are
+ * counted again at each start: LevelDB may lose keys in silence, and a repository that is gone from the list is taken
+ * for one that never was.
  */
 
 import {
@@ -22,15 +24,20 @@ import {
 } from "@permafrost/format";
 import type { Kv, KvOperation } from "@permafrost/kv";
 import { CodedError, toHex } from "@permafrost/std";
+import { LostRecords } from "./lost-records.ts";
 
 const FORMAT_MARK = indexMarkKey("format");
 const CLEAN_MARK = indexMarkKey("clean");
 const BLOCKS_MARK = indexMarkKey("blocks");
+const RECORDS_MARK = indexMarkKey("records");
 const INDEX_FORMAT = 1;
 
 export class NodeIndex {
   readonly #kv: Kv;
+  /** What the packs say that cannot be indexed. */
+  readonly lost = new LostRecords();
   #blocks = 0;
+  #records = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(kv: Kv) {
@@ -41,13 +48,23 @@ export class NodeIndex {
     return this.#blocks;
   }
 
-  /** Reads the marks and takes the clean mark away. Answers whether the last owner closed it. FORMAT_UNKNOWN. */
+  /**
+   * Reads the marks and takes the clean mark away. Answers whether the last owner closed it. FORMAT_UNKNOWN, INDEX_DAMAGED
+   * (a record's entry is damaged or gone).
+   */
   async start(): Promise<{ readonly clean: boolean }> {
-    const [format, clean, blocks] = await this.#marks([FORMAT_MARK, CLEAN_MARK, BLOCKS_MARK]);
+    const [format, clean, blocks, records] = await this.#marks([FORMAT_MARK, CLEAN_MARK, BLOCKS_MARK, RECORDS_MARK]);
     if (format !== undefined && format !== INDEX_FORMAT) {
       throw new CodedError("FORMAT_UNKNOWN", `index format ${format} is not known here`, { facts: { format } });
     }
-    this.#blocks = blocks ?? (await this.#count());
+    this.#blocks = blocks ?? (await count(this.blockEntries()));
+    const range = indexRange("record");
+    this.#records = await count(this.records(range.from, range.to));
+    if (this.#records !== (records ?? 0)) {
+      throw new CodedError("INDEX_DAMAGED", "the index does not have as many records as it had", {
+        facts: { records: this.#records, expected: records },
+      });
+    }
     await this.#kv.batch(
       [
         { type: "put", key: FORMAT_MARK, value: encodeIndexMark(FORMAT_MARK, INDEX_FORMAT) },
@@ -99,12 +116,16 @@ export class NodeIndex {
   /** Runs `decide` alone and writes what it answers in one batch. */
   change(decide: () => Promise<IndexChange>, options: { readonly sync: boolean }): Promise<void> {
     const run = this.#turn.then(async () => {
-      const { operations, newBlocks } = await decide();
+      const { operations, newBlocks = 0, newRecords = 0 } = await decide();
       if (operations.length === 0) return;
       const blocks = this.#blocks + newBlocks;
-      const all = newBlocks === 0 ? operations : [...operations, blocksOperation(blocks)];
+      const records = this.#records + newRecords;
+      const all = [...operations];
+      if (newBlocks > 0) all.push(markOperation(BLOCKS_MARK, blocks));
+      if (newRecords > 0) all.push(markOperation(RECORDS_MARK, records));
       await this.#kv.batch(all, options);
       this.#blocks = blocks;
+      this.#records = records;
     });
     this.#turn = run.catch(() => undefined);
     return run;
@@ -117,18 +138,20 @@ export class NodeIndex {
   async #marks(keys: readonly Buffer[]): Promise<(number | undefined)[]> {
     return (await this.#kv.getMany(keys)).map((value, i) => value && decodeIndexMark(keys[i] as Buffer, value));
   }
+}
 
-  async #count(): Promise<number> {
-    let count = 0;
-    for await (const _ of this.blockEntries()) count++;
-    return count;
-  }
+async function count(entries: AsyncIterable<unknown>): Promise<number> {
+  let found = 0;
+  for await (const _ of entries) found++;
+  return found;
 }
 
 export interface IndexChange {
   readonly operations: readonly KvOperation[];
   /** Block keys that were not in the index before. */
-  readonly newBlocks: number;
+  readonly newBlocks?: number;
+  /** Record keys that were not in the index before. */
+  readonly newRecords?: number;
 }
 
 export function packOperation(packId: Uint8Array, pack: IndexPack): KvOperation {
@@ -136,8 +159,8 @@ export function packOperation(packId: Uint8Array, pack: IndexPack): KvOperation 
   return { type: "put", key, value: encodeIndexPack(key, pack) };
 }
 
-function blocksOperation(blocks: number): KvOperation {
-  return { type: "put", key: BLOCKS_MARK, value: encodeIndexMark(BLOCKS_MARK, blocks) };
+function markOperation(key: Buffer, number: number): KvOperation {
+  return { type: "put", key, value: encodeIndexMark(key, number) };
 }
 
 function damagedValue(key: Uint8Array | undefined): never {

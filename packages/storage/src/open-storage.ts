@@ -1,5 +1,5 @@
 /**
- * Opens one node's storage in a directory: `node.json`, `packs/`, `index/`. The lock of the index keeps a second process
+ * Opens one node's storage in a directory: `node.json`, `packs/`, `index/`, `starting`. The lock of the index keeps a second process
  * out (KV_LOCKED); it is taken before any pack is touched.
  */
 
@@ -12,6 +12,7 @@ import { levelIndexHome } from "./index-home.ts";
 import { readNodeId, writeNodeId } from "./node-identity.ts";
 import { type EngineOptions, engineOptions } from "./options.ts";
 import { nodeIdOfPacks } from "./recovery.ts";
+import { StartCount } from "./start-count.ts";
 
 export interface StorageOptions extends Partial<EngineOptions> {
   /** Made if it is not there; belongs to this node alone. */
@@ -37,5 +38,6 @@ export async function openStorage(storage: StorageOptions): Promise<StorageEngin
     return nodeId;
   };
   const cache = storage.indexCacheBytes === undefined ? {} : { cacheBytes: storage.indexCacheBytes };
-  return openEngine(identify, packs, levelIndexHome(join(directory, "index"), cache), options);
+  const home = levelIndexHome(join(directory, "index"), cache, new StartCount(directory, options.clock));
+  return openEngine(identify, packs, home, options);
 }

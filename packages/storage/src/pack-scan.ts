@@ -61,10 +61,18 @@ export async function readFooter(packs: PackStore, name: string, sizeBytes: numb
   }
 }
 
-/** Every record of the pack up to `endBytes`, in order, with every body read and checked. The byte fields are copies. */
-export async function* scanRecords(packs: PackStore, name: string, endBytes: number): AsyncGenerator<ScannedRecord> {
+/**
+ * Every record of the pack up to `endBytes`, in order, with every body read and checked. The byte fields are copies.
+ * `onUnreadable` is told when bytes cannot be read; the scan goes on behind them.
+ */
+export async function* scanRecords(
+  packs: PackStore,
+  name: string,
+  endBytes: number,
+  onUnreadable: () => void = () => undefined,
+): AsyncGenerator<ScannedRecord> {
   const packId = fromHex(name);
-  const window = new Window(packs, name, endBytes);
+  const window = new Window(packs, name, endBytes, onUnreadable);
   let offset = PACK_HEADER_BYTES;
   while (offset + RECORD_HEADER_BYTES <= endBytes) {
     const bytes = await window.at(offset, RECORD_HEADER_BYTES);
@@ -100,13 +108,15 @@ class Window {
   readonly #packs: PackStore;
   readonly #name: string;
   readonly #end: number;
+  readonly #onUnreadable: () => void;
   #from = 0;
   #bytes: Buffer = Buffer.alloc(0);
 
-  constructor(packs: PackStore, name: string, endBytes: number) {
+  constructor(packs: PackStore, name: string, endBytes: number, onUnreadable: () => void) {
     this.#packs = packs;
     this.#name = name;
     this.#end = endBytes;
+    this.#onUnreadable = onUnreadable;
   }
 
   /** `length` bytes at `offset`; fewer at the end of the pack. */
@@ -140,8 +150,9 @@ class Window {
     const out = Buffer.alloc(length);
     for (let at = 0; at < length; at += 4096) {
       const part = await this.#packs.read(this.#name, offset + at, Math.min(4096, length - at)).catch((error: unknown) => {
-        if (CodedError.is(error, "PACK_IO")) return undefined;
-        throw error;
+        if (!CodedError.is(error, "PACK_IO")) throw error;
+        this.#onUnreadable();
+        return undefined;
       });
       part?.copy(out, at);
     }

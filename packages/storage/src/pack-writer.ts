@@ -40,8 +40,8 @@ export interface PendingRecord {
   /** 32 bytes. */
   readonly digest: Uint8Array;
   readonly indexKey: Buffer;
-  /** A block of which the index knows no copy yet. */
-  readonly isNewBlock: boolean;
+  /** The index has no entry of its key yet. */
+  readonly isNew: boolean;
 }
 
 /** A pack of many small records is sealed before its footer grows past a few MiB. */
@@ -94,10 +94,10 @@ export class PackWriter {
     });
     this.#parts.catalog.set(pack.name, sizeBytes, full);
     const operations = laid.entries.map((entry, i) => indexOperation(pack.id, entry, records[i] as PendingRecord));
-    operations.push(packOperation(pack.id, { state: full ? "sealed" : "open", sizeBytes }));
-    const newBlocks = new Set(records.filter((r) => r.isNewBlock).map((r) => r.indexKey.toString("latin1"))).size;
+    operations.push(this.#packOperation(pack, full, sizeBytes));
+    const counts = { newBlocks: countNew(records, true), newRecords: countNew(records, false) };
     await this.#orBroken("the index could not be written", () =>
-      this.#parts.index().change(async () => ({ operations, newBlocks }), { sync: true }),
+      this.#parts.index().change(async () => ({ operations, ...counts }), { sync: true }),
     );
     pack.sizeBytes = sizeBytes;
     for (const entry of laid.entries) pack.entries.push(entry);
@@ -114,10 +114,16 @@ export class PackWriter {
     await this.#orBroken("a pack could not be synced", () => this.#parts.packs.sync(pack.name));
     this.#parts.catalog.set(pack.name, sizeBytes, true);
     this.#open = undefined;
-    const sealed = packOperation(pack.id, { state: "sealed", sizeBytes });
+    const sealed = this.#packOperation(pack, true, sizeBytes);
     await this.#orBroken("the index could not be written", () =>
-      this.#parts.index().change(async () => ({ operations: [sealed], newBlocks: 0 }), { sync: true }),
+      this.#parts.index().change(async () => ({ operations: [sealed] }), { sync: true }),
     );
+  }
+
+  /** Unsealed also if the next start is to read it again. */
+  #packOperation({ id, name }: OpenPack, full: boolean, sizeBytes: number): KvOperation {
+    const state = full && !this.#parts.index().lost.isIn(name) ? "sealed" : "open";
+    return packOperation(id, { state, sizeBytes });
   }
 
   #newPack(): OpenPack {
@@ -197,6 +203,11 @@ function layOut(pack: OpenPack, records: readonly PendingRecord[], { nodeId, clo
   }
   if (at > from) parts.push(meta.subarray(from, at));
   return { parts, entries, endBytes: offset };
+}
+
+function countNew(records: readonly PendingRecord[], ofBlocks: boolean): number {
+  const isNew = records.filter((one) => one.isNew && (one.type === RECORD_TYPE_BLOCK) === ofBlocks);
+  return new Set(isNew.map((one) => one.indexKey.toString("latin1"))).size;
 }
 
 function indexOperation(packId: Uint8Array, entry: FooterEntry, record: PendingRecord): KvOperation {

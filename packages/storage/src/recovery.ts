@@ -4,7 +4,8 @@
  * A pack that the index calls sealed, of the size it had, is taken as it is. Any other is read: by its footer, or
  * record by record; then cut behind its last whole record, sealed, synced, and only then indexed. Before anything found is
  * indexed it is synced: after a mere process crash it may so far be in memory only. Every step may be repeated
- * after a crash in the middle. Damage between whole records is left in place, never cut away.
+ * after a crash in the middle. Damage between whole records is left in place, never cut away. A pack of which a part
+ * could not be read is left as it is and read again by the next start: what cannot be read may still be there.
  */
 
 import { encodePackFooter, PACK_HEADER_BYTES, recordBytes } from "@permafrost/format";
@@ -22,6 +23,8 @@ export interface RecoveryReport {
   readonly packsCut: number;
   /** Packs without one whole record, set aside or removed. */
   readonly packsSetAside: number;
+  /** Packs of which a part could not be read, left as they are. */
+  readonly packsUnread: number;
   /** Packs the index knows and the disk has not. */
   readonly packsMissing: readonly string[];
 }
@@ -64,13 +67,15 @@ export async function recover(packs: PackStore, index: NodeIndex, catalog: PackC
   if (unread.length > 0) await packs.syncDirectory();
   let packsCut = 0;
   let packsSetAside = 0;
+  let packsUnread = 0;
   for (const one of unread) {
     const outcome = await recoverPack(packs, index, catalog, one);
     if (outcome === "cut") packsCut++;
     if (outcome === "set aside") packsSetAside++;
+    if (outcome === "left") packsUnread++;
   }
   if (packsSetAside > 0) await packs.syncDirectory();
-  return { packsRead: unread.length, packsCut, packsSetAside, packsMissing: [...known.keys()] };
+  return { packsRead: unread.length, packsCut, packsSetAside, packsUnread, packsMissing: [...known.keys()] };
 }
 
 interface UnreadPack {
@@ -90,15 +95,28 @@ async function recoverPack(packs: PackStore, index: NodeIndex, catalog: PackCata
   }
   const found: FoundRecord[] = [];
   let endBytes = PACK_HEADER_BYTES;
-  for await (const record of scanRecords(packs, name, sizeBytes)) {
+  let isRead = true;
+  const onUnreadable = () => {
+    isRead = false;
+  };
+  for await (const record of scanRecords(packs, name, sizeBytes, onUnreadable)) {
     const { intact, ...entry } = record;
-    found.push({ ...entry, damaged: !intact });
+    found.push({ ...entry, damaged: !intact, wasAcknowledged: record.offset < pack.indexedBytes });
     if (intact) endBytes = record.offset + recordBytes(record.bodyBytes);
+  }
+  if (!isRead) {
+    if (pack.indexedBytes === 0) index.lost.noteUnread(name);
+    catalog.set(name, sizeBytes, false);
+    await packs.sync(name);
+    await indexFound(index, packs, catalog, name, found);
+    const open = packOperation(fromHex(name), { state: "open", sizeBytes: pack.indexedBytes });
+    await index.change(async () => ({ operations: [open] }), { sync: true });
+    return "left";
   }
   const kept = found.filter((record) => record.offset < endBytes);
   if (kept.length === 0) {
-    // Nothing in it was ever acknowledged, unless the index says so: then people may want to look at it.
-    if (pack.indexedBytes > PACK_HEADER_BYTES) await packs.quarantine(name);
+    // An index that is new cannot say whether anything in it was acknowledged: people may want to look at it.
+    if (sizeBytes > PACK_HEADER_BYTES) await packs.quarantine(name);
     else await packs.delete(name);
     return "set aside";
   }
@@ -122,7 +140,7 @@ async function indexSealed(
   found: readonly FoundRecord[],
 ): Promise<void> {
   catalog.set(name, sizeBytes, true);
-  await indexFound(index, packs, catalog, name, found);
-  const sealed = packOperation(fromHex(name), { state: "sealed", sizeBytes });
-  await index.change(async () => ({ operations: [sealed], newBlocks: 0 }), { sync: true });
+  const lost = await indexFound(index, packs, catalog, name, found);
+  const sealed = packOperation(fromHex(name), { state: lost === 0 ? "sealed" : "open", sizeBytes });
+  await index.change(async () => ({ operations: [sealed] }), { sync: true });
 }

@@ -18,6 +18,8 @@ export interface NodeMachineOptions extends Partial<EngineOptions> {
   /** Sees each change before and after; fails it by throwing. */
   readonly onStep?: (step: MachineStep, at: "before" | "after") => void;
   readonly capacityBytes?: number;
+  /** What it gives is the failure of this opening of the index. */
+  readonly onIndexOpen?: () => Error | undefined;
 }
 
 export class NodeMachine {
@@ -50,7 +52,13 @@ export class NodeMachine {
   /** Opens the node's engine on this machine. */
   open(): Promise<StorageEngine> {
     const home = {
-      open: async () => this.kv,
+      isSuspect: async () => false,
+      open: async () => {
+        const failure = this.#options.onIndexOpen?.();
+        if (failure) throw failure;
+        return this.kv;
+      },
+      release: async () => undefined,
       destroy: async () => {
         this.kv = memoryKv({ onBatch: (at) => this.#step("batch", at) });
       },
