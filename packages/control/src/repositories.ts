@@ -4,6 +4,7 @@
  */
 
 import type { BlockStore } from "@permafrost/blocks";
+import type { RepositoryId } from "@permafrost/model";
 import {
   listRepositoryHeaders,
   loadSecret,
@@ -28,10 +29,21 @@ export class Repositories {
     return headers.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** The header of a repository by name or id. Throws NO_REPOSITORY. */
+  /**
+   * The header of a repository by name or id. Throws NO_REPOSITORY; REPOSITORY_UNREADABLE when it may be one whose header
+   * cannot be read.
+   */
   async header(nameOrId: string): Promise<RepositoryHeader> {
-    const found = (await this.headers()).find((h) => h.name === nameOrId || h.repositoryId === nameOrId);
+    const unreadable = new Map<RepositoryId, CodedError>();
+    const headers = await listRepositoryHeaders(this.#store, (id, error) => unreadable.set(id, error));
+    const found = headers.find((h) => h.name === nameOrId || h.repositoryId === nameOrId);
     if (found !== undefined) return found;
+    for (const [id, error] of unreadable) {
+      if (/^[0-9a-f]{32}$/.test(nameOrId) && id !== nameOrId) continue;
+      // What is left of a making that failed has no header and nothing else; where there are records there was a header.
+      if (error.code === "NO_REPOSITORY" && (await this.#store.listRecords(id, "")).length === 0) continue;
+      throw unreadableHeader(nameOrId, id, error);
+    }
     throw new CodedError("NO_REPOSITORY", `There is no repository ${JSON.stringify(nameOrId)}`, {
       facts: { repository: nameOrId },
       hint: "`permafrost repository list` names them; `permafrost repository init NAME` makes one.",
@@ -67,6 +79,21 @@ export class Repositories {
   forget(id: string): void {
     this.#open.delete(id);
   }
+}
+
+function unreadableHeader(nameOrId: string, id: RepositoryId, error: CodedError): CodedError {
+  const isAbsent = error.code === "NO_REPOSITORY";
+  const why = isAbsent ? "it has records but no header" : error.message;
+  return new CodedError(
+    "REPOSITORY_UNREADABLE",
+    `It cannot be told whether there is a repository ${JSON.stringify(nameOrId)}: the header of ${id} cannot be read (${why})`,
+    {
+      facts: { repository: nameOrId, unreadable: id, reason: isAbsent ? "HEADER_MISSING" : error.code },
+      hint: "Start the storage nodes with `--rebuild-index`; their packs may have what their index lost.",
+      retry: isAbsent ? "later" : error.retry,
+      cause: error,
+    },
+  );
 }
 
 /** What opening says when this process has no good key: such a repository must not keep the others from being served. */
