@@ -3,10 +3,11 @@
  * out (KV_LOCKED); it is taken before any pack is touched.
  */
 
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openDiskPacks } from "@permafrost/packs";
-import { randomId } from "@permafrost/std";
+import { CodedError, randomId } from "@permafrost/std";
 import { openEngine, type StorageEngine } from "./engine.ts";
 import { levelIndexHome } from "./index-home.ts";
 import { readNodeId, writeNodeId } from "./node-identity.ts";
@@ -23,13 +24,22 @@ export interface StorageOptions extends Partial<EngineOptions> {
 
 /**
  * Opens the node's storage, first making packs and index agree. Close it to seal what is open.
- * Throws KV_LOCKED (another process has it), STORE_FOREIGN (a pack of another node), NODE_IDENTITY_BAD, FORMAT_UNKNOWN.
+ * Throws KV_LOCKED (another process has it), STORE_FOREIGN (a pack of another node), STORE_GONE (a node was here, its packs
+ * and index are not), NODE_IDENTITY_BAD, FORMAT_UNKNOWN.
  */
 export async function openStorage(storage: StorageOptions): Promise<StorageEngine> {
   const options = engineOptions(storage);
   const { directory } = storage;
   await mkdir(directory, { recursive: true });
   const packs = await openDiskPacks(join(directory, "packs"));
+  const indexDirectory = join(directory, "index");
+  // The index is there before node.json is: without it and without packs, what this node had is elsewhere or lost.
+  if (!existsSync(indexDirectory) && (await readNodeId(directory)) !== undefined && (await packs.list()).length === 0) {
+    throw new CodedError("STORE_GONE", "the node's packs and index are gone; node.json says that it had some", {
+      facts: { directory },
+      hint: "Is a disk not mounted? If they are really lost, remove node.json to start as a new, empty node.",
+    });
+  }
   const identify = async () => {
     const known = await readNodeId(directory);
     if (known !== undefined) return known;
@@ -38,6 +48,6 @@ export async function openStorage(storage: StorageOptions): Promise<StorageEngin
     return nodeId;
   };
   const cache = storage.indexCacheBytes === undefined ? {} : { cacheBytes: storage.indexCacheBytes };
-  const home = levelIndexHome(join(directory, "index"), cache, new StartCount(directory, options.clock));
+  const home = levelIndexHome(indexDirectory, cache, new StartCount(directory, options.clock));
   return openEngine(identify, packs, home, options);
 }

@@ -193,6 +193,27 @@ describe("a record whose bytes rotted before the index was lost", () => {
   });
 });
 
+describe("a node's directory", () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "permafrost-starts-"));
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+  const open = () => openStorage({ directory, keepFreeBytes: 0, commitWindowMs: 0 });
+
+  it("whose packs and index are gone is no empty node", async () => {
+    const store = await open();
+    await fill(store);
+    await store.close();
+    for (const folder of ["packs", "index"]) await rm(join(directory, folder), { recursive: true });
+    for (let start = 0; start < 2; start++) expect(await codeOf(open())).toBe("STORE_GONE never");
+    await rm(join(directory, "node.json"));
+    const anew = await open();
+    expect(await anew.listRepositories()).toEqual([]);
+    await anew.close();
+  });
+});
+
 describe("starts that their process does not survive", () => {
   let directory: string;
   beforeEach(async () => {
