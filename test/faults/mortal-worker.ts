@@ -3,7 +3,7 @@
  * the cloud nor on the storage nodes, just as if its machine had lost power.
  *
  * Deaths: `before` the call reaches the cloud; `lost`: the call took effect and its answer never came; `after`: the answer came
- * and the worker died before it did anything else.
+ * and the worker died before it did anything else; `late`: the call was under way and takes effect while the next worker is at it.
  */
 
 import type { BlockStore } from "@permafrost/blocks";
@@ -14,8 +14,7 @@ import { openRepository, type Secret } from "@permafrost/repository";
 import { type Clock, systemClock, systemRandom } from "@permafrost/std";
 import type { FakeCloud } from "../fakes/openstack/index.ts";
 
-export type Death = "before" | "lost" | "after";
-export const DEATHS: readonly Death[] = ["before", "lost", "after"];
+export type Death = "before" | "lost" | "after" | "late";
 
 /** Waits of seconds as milliseconds. */
 export const quickClock: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(Math.min(ms / 1000, 2), signal) };
@@ -32,6 +31,8 @@ export interface Fate {
   /** Which of the attempt's calls, from 0. */
   readonly call: number;
   readonly death: Death;
+  /** `late`: when the call is let through, and what is told when it has taken effect. */
+  readonly late?: { readonly until: Promise<void>; readonly applied: () => void };
 }
 
 export type Ended =
@@ -40,10 +41,17 @@ export type Ended =
   | { readonly kind: "failed"; readonly error: unknown };
 
 /** One attempt at a task by a worker of its own, with its own connections, token and keys. */
-export async function attempt(place: Place, task: Task, fence: bigint, fate?: Fate): Promise<Ended> {
+export async function attempt(
+  place: Place,
+  task: Task,
+  fence: bigint,
+  fate?: Fate,
+  onCall?: (number: number) => void,
+): Promise<Ended> {
   const { fake } = place;
   let [calls, dead, doomed] = [0, false, false];
   const life = new AbortController();
+  const opened: Cloud[] = [];
   const die = () => {
     dead = true;
     life.abort(new Error("the worker is dead"));
@@ -54,6 +62,7 @@ export async function attempt(place: Place, task: Task, fence: bigint, fate?: Fa
       when: () => {
         if (doomed && !dead) die();
         if (dead) return true;
+        onCall?.(calls);
         if (calls++ !== fate?.call || fate.death !== "before") return false;
         die();
         return true;
@@ -76,6 +85,20 @@ export async function attempt(place: Place, task: Task, fence: bigint, fate?: Fa
       },
     },
   });
+  const delay = fake.faults.add({
+    name: "late call",
+    match: { when: () => calls - 1 === fate?.call && fate.death === "late" },
+    action: {
+      hook: async (call) => {
+        await call.body();
+        die();
+        for (const cloud of opened) await cloud.close();
+        await fate?.late?.until;
+      },
+      hookAfter: () => fate?.late?.applied(),
+      drop: "after",
+    },
+  });
   const mortal = new Proxy(place.store, {
     get: (store, name) => {
       const method: unknown = Reflect.get(store, name, store);
@@ -87,7 +110,6 @@ export async function attempt(place: Place, task: Task, fence: bigint, fate?: Fa
       };
     },
   });
-  const opened: Cloud[] = [];
   try {
     const repository = await openRepository(mortal, place.repositoryId, place.secret);
     const scope = { repositoryId: place.repositoryId, sessionId: task.sessionId, taskId: task.id, fence };
@@ -116,6 +138,6 @@ export async function attempt(place: Place, task: Task, fence: bigint, fate?: Fa
     return dead || doomed ? { kind: "died" } : { kind: "failed", error };
   } finally {
     for (const cloud of opened) await cloud.close();
-    for (const fault of [drop, lose, doom]) fault.remove();
+    for (const fault of [drop, lose, doom, delay]) fault.remove();
   }
 }

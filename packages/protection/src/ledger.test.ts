@@ -138,6 +138,52 @@ describe("sweep", () => {
   });
 });
 
+describe("an object that comes late", () => {
+  it("is swept, though its twin was released in the meantime", async () => {
+    const first = ledger();
+    await expect(first.obtain("image", "v1", async () => Promise.reject(new Error("killed")))).rejects.toThrow("killed");
+    const second = ledger();
+    await second.release("image", "v1", await second.obtain("image", "v1", make));
+    await make(second.nameOf("image", "v1"));
+    expect(await ledger().sweep()).toEqual({ removed: 1, left: [] });
+    expect(objects.size).toBe(0);
+  });
+  it("is swept when the answer was lost and the attempt went on", async () => {
+    const one = ledger();
+    const id = await one.obtain("image", "v1", async (name) => {
+      await make(name);
+      throw new CodedError("OUTCOME_UNKNOWN", "connection reset", { retry: "later" });
+    });
+    await one.release("image", "v1", id);
+    await make(one.nameOf("image", "v1"));
+    expect((await ledger().sweep()).removed).toBe(1);
+  });
+});
+
+describe("an entry that was struck", () => {
+  it("is written again by an attempt that begins anew", async () => {
+    const one = ledger();
+    await one.release("image", "v1", await one.obtain("image", "v1", make));
+    await ledger().obtain("image", "v1", make);
+    expect(await ledger().sweep()).toEqual({ removed: 1, left: [] });
+  });
+});
+
+describe("using", () => {
+  it("makes a vanished temporary a reason to try again, and passes on everything else", async () => {
+    const failing = (code: string, facts = {}) =>
+      ledger().using(async () => Promise.reject(new CodedError(code, "no", { facts })));
+    await expect(failing("NOT_FOUND")).rejects.toMatchObject({ code: "TEMPORARY_GONE", retry: "later" });
+    await expect(failing("RESOURCE_STATE", { status: "deleting" })).rejects.toMatchObject({ code: "TEMPORARY_GONE" });
+    await expect(failing("RESOURCE_STATE", { status: "error" })).rejects.toMatchObject({
+      code: "RESOURCE_STATE",
+      retry: "never",
+    });
+    await expect(failing("FORBIDDEN")).rejects.toMatchObject({ code: "FORBIDDEN" });
+    expect(await ledger().using(async () => 7)).toBe(7);
+  });
+});
+
 describe("release", () => {
   it("removes object and entry", async () => {
     const one = ledger();

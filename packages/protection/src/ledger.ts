@@ -52,6 +52,8 @@ export class Ledger {
   readonly #sessionId: SessionId;
   readonly #kinds: ReadonlyMap<string, TemporaryKind>;
   readonly #clock: Clock;
+  /** Entries of which a request may still be under way, sent by a worker that died or whose answer was lost. Only the sweep strikes them. */
+  readonly #unsettled = new Set<string>();
 
   constructor(options: {
     readonly records: Records;
@@ -79,6 +81,7 @@ export class Ledger {
     const key = this.#keyOf(name);
     const known = await this.#records.get(key);
     if (known !== undefined) {
+      this.#unsettled.add(name);
       const usable = await this.#adopt(kind, name);
       if (usable !== undefined) return usable;
     } else {
@@ -88,6 +91,7 @@ export class Ledger {
       return await create(name);
     } catch (error) {
       if (!CodedError.is(error, "OUTCOME_UNKNOWN")) throw error;
+      this.#unsettled.add(name);
       // The request may have been applied: look before making another.
       await this.#clock.sleep(LATE_ANSWER_MS);
       const usable = await this.#adopt(kind, name);
@@ -134,10 +138,11 @@ export class Ledger {
     return found.find((f) => f.usable)?.id;
   }
 
-  /** Removes the object and then its entry. */
+  /** Removes the object and then its entry, which stays for the sweep if there may be a second object of its name yet. */
   async release(kind: string, subject: string, id: string): Promise<void> {
     await this.#kindOf(kind).remove(id);
-    await this.#strike(this.nameOf(kind, subject));
+    const name = this.nameOf(kind, subject);
+    if (!this.#unsettled.has(name)) await this.#strike(name);
   }
 
   /** Removes every object that the session's entries name. What cannot be removed stays in the ledger and is reported. */

@@ -3,6 +3,7 @@
  * temporary image → volume. Every object is in the ledger before it exists.
  */
 
+import { CodedError } from "@permafrost/std";
 import type { Context } from "./resource-type.ts";
 import { TEMPORARY_IMAGE } from "./temporaries.ts";
 
@@ -14,12 +15,23 @@ export async function* readVolume(
   sizeGiB: number,
 ): AsyncIterable<Uint8Array> {
   const { cloud, ledger, signal } = context;
-  const imageId = await ledger.obtain(TEMPORARY_IMAGE, subject, async (name) => {
-    return (
-      await cloud.volume.uploadToImage(volumeId, { imageName: name, diskFormat: "raw", containerFormat: "bare", force: false })
-    ).imageId;
-  });
+  const imageId = await ledger.obtain(TEMPORARY_IMAGE, subject, (imageName) => startUpload(context, volumeId, imageName));
   const { sizeBytes } = await cloud.image.waitFor(imageId, ["active"], { signal, sizeBytes: sizeGiB * 2 ** 30 });
   yield* cloud.image.download(imageId, { sizeBytes, signal });
   await ledger.release(TEMPORARY_IMAGE, subject, imageId);
+}
+
+/** The id of the image that fills. Throws RESOURCE_STATE, `later`, when a request of a worker that died came first: its image is adopted then. */
+async function startUpload({ cloud }: Context, volumeId: string, imageName: string): Promise<string> {
+  try {
+    const fields = { imageName, diskFormat: "raw", containerFormat: "bare", force: false };
+    return (await cloud.volume.uploadToImage(volumeId, fields)).imageId;
+  } catch (error) {
+    if (!CodedError.is(error, "CLOUD_HTTP") || error.facts.status !== 400) throw error;
+    throw new CodedError("RESOURCE_STATE", `The temporary volume ${volumeId} is busy: ${error.message}`, {
+      facts: error.facts,
+      retry: "later",
+      cause: error,
+    });
+  }
 }
