@@ -7,7 +7,7 @@
  * worker that was given up counts for whoever has the job now (nats-server issue 4786), so effects are made idempotent elsewhere.
  */
 
-import { AckPolicy, DeliverPolicy, DiscardPolicy, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import { AckPolicy, DeliverPolicy, DiscardPolicy, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import { createInbox, type Msg, nanos } from "@nats-io/transport-node";
 import { type Clock, utf8 } from "@permafrost/std";
 import { busClosed, busUnreachable } from "../errors.ts";
@@ -17,6 +17,8 @@ import type { BusConnection } from "./connection.ts";
 import { isMissing } from "./connection.ts";
 import { ensureStream } from "./stream.ts";
 
+/** JSConsumerAlreadyExists of nats-server's errors.json. */
+const CONSUMER_EXISTS = 10148;
 const CONSUMER = "workers";
 const JOB_ID_HEADER = "Nats-Msg-Id";
 /** Jobs being worked on at once in the whole cluster. */
@@ -58,17 +60,24 @@ export class NatsQueue implements JobQueue {
       discard: DiscardPolicy.New,
       duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     });
+    const consumer = {
+      durable_name: CONSUMER,
+      ack_policy: AckPolicy.Explicit,
+      deliver_policy: DeliverPolicy.All,
+      ack_wait: nanos(this.#ackWaitMs),
+      max_deliver: -1,
+      max_ack_pending: CLAIMS_MAX,
+    };
     try {
-      await this.#bus.jsm.consumers.add(this.#stream, {
-        durable_name: CONSUMER,
-        ack_policy: AckPolicy.Explicit,
-        deliver_policy: DeliverPolicy.All,
-        ack_wait: nanos(this.#ackWaitMs),
-        max_deliver: -1,
-        max_ack_pending: CLAIMS_MAX,
-      });
+      await this.#bus.jsm.consumers.add(this.#stream, consumer);
     } catch (error) {
-      throw this.#bus.translate(error);
+      // From 2.10 on a server refuses to make what is there with other settings; 2.9 changes it.
+      if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_EXISTS) throw this.#bus.translate(error);
+      try {
+        await this.#bus.jsm.consumers.update(this.#stream, CONSUMER, consumer);
+      } catch (cause) {
+        throw this.#bus.translate(cause);
+      }
     }
   };
 
