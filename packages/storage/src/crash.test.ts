@@ -176,6 +176,7 @@ describe("a change that fails", () => {
     expect(await codeOf(store.put(scope, [testBlock("y")]))).toBe("STORE_READ_ONLY");
     expect(await codeOf(store.deleteRecord(scope, "k", 1n))).toBe("STORE_READ_ONLY");
     expect((await store.stats()).readOnlyReason).toContain(reason);
+    expect((await store.status())[0]?.readOnlyReason).toContain(reason);
     expect(await store.confirm(scope, [testBlock("x").id])).toEqual([false]);
     expect((await store.get(TEST_REPOSITORY, [testBlock("before").id]))[0]?.body.length).toBe(1000);
     await store.close();

@@ -2,8 +2,8 @@
  * One node's BlockStore: blocks and records in packs, found through an index, durable before they are acknowledged.
  *
  * Interleavings it must survive: the same block put by many at once (it joins the copy on its way); a put that replaces a
- * damaged copy while a read finds the damage (changes of the index are decided one at a time); two writers of one record
- * (they take turns by key); the index failing under any of them (it is rebuilt from the packs and asked again).
+ * damaged copy while a read finds the damage (changes of the index are decided one at a time); the index failing under
+ * any of them (it is rebuilt from the packs and asked again). Records have their own rules: `node-records.ts`.
  * Once the disk fails a write the node only reads, and says why.
  */
 
@@ -21,14 +21,10 @@ import {
   type StoredRecord,
   type StoreStatus,
 } from "@permafrost/blocks";
-import { blake3 } from "@permafrost/crypto";
 import {
   encodeIndexBlock,
   type IndexLocation,
-  type IndexRecord,
   indexBlockKey,
-  indexRange,
-  indexRecordKey,
   RECORD_TYPE_BLOCK,
   RECORD_TYPE_RECORD,
   RECORD_TYPE_TOMBSTONE,
@@ -37,13 +33,11 @@ import type { BlockId, RepositoryId } from "@permafrost/model";
 import type { PackStore } from "@permafrost/packs";
 import { type CodedError, equalBytes, fromHex, toHex } from "@permafrost/std";
 import { readRecords } from "./body-reader.ts";
-import { corrupt, recordConflict, storeClosed, storeFull, storeReadOnly } from "./errors.ts";
+import { corrupt, storeClosed, storeFull, storeReadOnly } from "./errors.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { IndexHome } from "./index-home.ts";
-import { recordKeyText } from "./indexing.ts";
-import { KeyTurns } from "./key-turns.ts";
 import { LiveIndex } from "./live-index.ts";
-import type { NodeIndex } from "./node-index.ts";
+import { NodeRecords } from "./node-records.ts";
 import type { EngineOptions } from "./options.ts";
 import { PackCatalog } from "./pack-catalog.ts";
 import { PackWriter, type PendingRecord } from "./pack-writer.ts";
@@ -106,9 +100,9 @@ class Engine implements StorageEngine {
   readonly #index: LiveIndex;
   readonly #options: EngineOptions;
   readonly #fences = new Fences();
-  readonly #turns = new KeyTurns();
   readonly #writer: PackWriter;
   readonly #commits: GroupCommit;
+  readonly #records: NodeRecords;
   /** Places found damaged, as `pack:offset`; known at once, and kept in the index too. */
   readonly #damaged = new Set<string>();
   #readOnlyReason: string | undefined;
@@ -134,6 +128,7 @@ class Engine implements StorageEngine {
       queueBytesMax: options.queueBytesMax,
       write: (records) => this.#commit(records),
     });
+    this.#records = new NodeRecords({ nodeId, packs, catalog, index, commits: this.#commits });
   }
 
   async reserve(scope: Scope, ids: readonly BlockId[]): Promise<boolean[]> {
@@ -203,7 +198,7 @@ class Engine implements StorageEngine {
       }
       const reason = read?.ok === false ? read.reason : "another record lies there";
       await this.#markDamaged(keys[i] as Buffer, location);
-      failure ??= this.#corrupt(RECORD_TYPE_BLOCK, repositoryId, toHex(id), location, reason);
+      failure ??= this.#corrupt(repositoryId, toHex(id), location, reason);
     }
     if (failure) throw failure;
     return out;
@@ -212,72 +207,43 @@ class Engine implements StorageEngine {
   async putRecord(scope: Scope, record: StoredRecord): Promise<void> {
     this.#enter(scope);
     checkRecord(record);
-    await this.#storeRecord(scope, record, RECORD_TYPE_RECORD);
+    this.#checkWritable();
+    await this.#records.put(scope, record, RECORD_TYPE_RECORD);
   }
 
   async deleteRecord(scope: Scope, key: string, version: bigint): Promise<void> {
     this.#enter(scope);
     const tombstone = { key, version, body: new Uint8Array(0) };
     checkRecord(tombstone);
-    await this.#storeRecord(scope, tombstone, RECORD_TYPE_TOMBSTONE);
+    this.#checkWritable();
+    await this.#records.put(scope, tombstone, RECORD_TYPE_TOMBSTONE);
   }
 
   async getRecord(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined> {
     this.#enter();
     checkRepositoryId(repositoryId);
     checkRecordKey(key);
-    const indexKey = indexRecordKey(fromHex(repositoryId), key);
-    const [found, lost] = await this.#index.ask(async (index) => {
-      const record = await index.recordAt(indexKey);
-      if (!record) index.lost.checkAllRead();
-      return [record, index.lost.newerThan(repositoryId, key, record?.version)] as const;
-    });
-    if (lost) throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, key, lost, "it cannot be read");
-    if (!found || found.type === RECORD_TYPE_TOMBSTONE) return undefined;
-    return (await this.#readStored(repositoryId, [{ key, record: found }]))[0];
+    return this.#records.get(repositoryId, key);
   }
 
   async listRecords(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
     this.#enter();
     checkRepositoryId(repositoryId);
-    const from = indexRecordKey(fromHex(repositoryId), prefix);
-    const found = await this.#index.ask(async (index) => {
-      await this.#checkNoneLost(repositoryId, index);
-      const live: { key: string; record: IndexRecord }[] = [];
-      for await (const [key, record] of index.records(from, after(from))) {
-        if (record.type === RECORD_TYPE_RECORD) live.push({ key: recordKeyText(key), record });
-      }
-      return live;
-    });
-    return this.#readStored(repositoryId, found);
+    return this.#records.list(repositoryId, prefix);
   }
 
   async listRepositories(): Promise<RepositoryId[]> {
     this.#enter();
-    return this.#index.ask(async (index) => {
-      index.lost.checkAllRead();
-      const found: RepositoryId[] = [];
-      let { from, to } = indexRange("record");
-      // One seek per repository: after its first live record, on to the next repository.
-      for (let more = true; more; ) {
-        more = false;
-        for await (const [key, record] of index.records(from, to)) {
-          if (record.type !== RECORD_TYPE_RECORD) continue;
-          const repository = Buffer.from(key.subarray(0, 17));
-          found.push(toHex(repository.subarray(1)));
-          from = after(repository);
-          more = true;
-          break;
-        }
-      }
-      return [...new Set([...found, ...index.lost.repositories()])];
-    });
+    return this.#records.repositories();
   }
 
   async status(): Promise<StoreStatus[]> {
     this.#enter();
     const { freeBytes } = await this.#packs.space();
-    return [{ nodeId: this.nodeId, blocks: this.#index.current.blocks, storedBytes: this.#catalog.storedBytes, freeBytes }];
+    const { nodeId } = this;
+    const readOnlyReason = this.#readOnlyReason === undefined ? {} : { readOnlyReason: this.#readOnlyReason };
+    const { blocks } = this.#index.current;
+    return [{ nodeId, blocks, storedBytes: this.#catalog.storedBytes, freeBytes, ...readOnlyReason }];
   }
 
   async stats(): Promise<StorageStats> {
@@ -374,82 +340,16 @@ class Engine implements StorageEngine {
     throw storeFull({ freeBytes, keepFreeBytes });
   }
 
-  async #storeRecord(scope: Scope, record: StoredRecord, type: 2 | 3): Promise<void> {
-    this.#checkWritable();
-    const repositoryId = fromHex(scope.repositoryId);
-    const indexKey = indexRecordKey(repositoryId, record.key);
-    await this.#turns.take(indexKey.toString("latin1"), async () => {
-      const keyText = Buffer.from(record.key, "latin1");
-      const body = Buffer.concat([keyText, record.body]);
-      const digest = blake3(body);
-      const [stored, lost] = await this.#index.ask(async (index) => {
-        const known = await index.recordAt(indexKey);
-        return [known, index.lost.newerThan(scope.repositoryId, record.key, known?.version)] as const;
-      });
-      // A lost record may be put again, or followed, but not be taken back.
-      if (lost && record.version < lost.version) throw recordConflict(record, lost.version);
-      if (stored && record.version <= stored.version) return this.#checkRepeat(scope, record, type, stored, digest);
-      await this.#commits.admit();
-      await this.#commits.add([
-        {
-          type,
-          keyBytes: keyText.length,
-          repositoryId,
-          id: blake3(keyText),
-          version: record.version,
-          body,
-          digest,
-          indexKey,
-          isNew: stored === undefined,
-        },
-      ]);
-    });
-  }
-
-  /** RECORD_CONFLICT unless `record` is what is stored. */
-  async #checkRepeat(scope: Scope, record: StoredRecord, type: 2 | 3, stored: IndexRecord, digest: Uint8Array): Promise<void> {
-    if (record.version === stored.version && type === stored.type) {
-      const [read] = await readRecords(this.#packs, this.#catalog, [stored]);
-      if (read?.ok && equalBytes(read.digest, digest)) return;
-      if (read && !read.ok) throw this.#corrupt(type, scope.repositoryId, record.key, stored, read.reason);
-    }
-    throw recordConflict(record, stored.version);
-  }
-
-  /** RECORD_CORRUPT, INDEX_UNAVAILABLE if a record of the repository may be under any key: no list of its records is whole then. */
-  async #checkNoneLost(repositoryId: RepositoryId, index: NodeIndex): Promise<void> {
-    index.lost.checkAllRead();
-    if (!index.lost.repositories().includes(repositoryId)) return;
-    const there: { readonly key: string; readonly version: bigint }[] = [];
-    const from = indexRecordKey(fromHex(repositoryId), "");
-    for await (const [key, { version }] of index.records(from, after(from))) there.push({ key: recordKeyText(key), version });
-    for (const [digest, lost] of index.lost.remaining(repositoryId, there)) {
-      throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, digest, lost, "it cannot be read");
-    }
-  }
-
-  async #readStored(
-    repositoryId: RepositoryId,
-    wanted: readonly { readonly key: string; readonly record: IndexRecord }[],
-  ): Promise<StoredRecord[]> {
-    const reads = await readRecords(
-      this.#packs,
-      this.#catalog,
-      wanted.map(({ record }) => record),
-    );
-    return wanted.map(({ key, record }, i) => {
-      const read = reads[i];
-      if (read?.ok && read.header.version === record.version && read.body.toString("latin1", 0, read.header.keyBytes) === key) {
-        return { key, version: record.version, body: read.body.subarray(read.header.keyBytes) };
-      }
-      const reason = read?.ok === false ? read.reason : "another record lies there";
-      throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, key, record, reason);
-    });
-  }
-
-  #corrupt(type: 1 | 2 | 3, repositoryId: string, name: string, location: IndexLocation, reason: string): CodedError {
+  #corrupt(repositoryId: string, name: string, location: IndexLocation, reason: string): CodedError {
     const { nodeId } = this;
-    return corrupt(type, { nodeId, repositoryId, name, pack: toHex(location.packId), offset: location.offset, reason });
+    return corrupt(RECORD_TYPE_BLOCK, {
+      nodeId,
+      repositoryId,
+      name,
+      pack: toHex(location.packId),
+      offset: location.offset,
+      reason,
+    });
   }
 
   /** Remembers that the copy at `location` is bad, unless the index has another by now. */
@@ -473,17 +373,4 @@ class Engine implements StorageEngine {
 
 function place(location: IndexLocation): string {
   return `${toHex(location.packId)}:${location.offset}`;
-}
-
-/** The first key behind every key that starts with `prefix`. */
-function after(prefix: Uint8Array): Buffer {
-  const next = Buffer.from(prefix);
-  for (let i = next.length - 1; i >= 0; i--) {
-    const byte = next[i] as number;
-    if (byte < 255) {
-      next[i] = byte + 1;
-      return next.subarray(0, i + 1);
-    }
-  }
-  return next;
 }
