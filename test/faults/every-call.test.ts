@@ -1,5 +1,6 @@
 /**
- * A worker dies at every call it makes to a cloud: before the call, after it with the answer lost, and after the answer. The next
+ * A worker dies at every call it makes to a cloud: before the call, after it with the answer lost, after the answer, and with the call
+ * still under way, which takes effect while the next worker is at it. The next
  * worker completes the task as if nothing had been, the sweep leaves nothing of ours, and nothing foreign is touched.
  */
 
@@ -150,54 +151,50 @@ interface Trial {
 }
 
 /** `prepare` is called for every point, with a number of its own. */
-function dies(name: string, prepare: (point: string) => Promise<Trial>, timeoutMs = 60_000): void {
-  it(
-    name,
-    async () => {
-      const one = async (fate: Fate | undefined): Promise<string[]> => {
-        const point = `${name.replaceAll(/[^a-z]/g, "")}-${fate === undefined ? "whole" : `${fate.call}-${fate.death}`}`;
-        const trial = await prepare(point);
+function dies(name: string, prepare: (point: string) => Promise<Trial>): void {
+  it(name, async () => {
+    const one = async (fate: Fate | undefined): Promise<string[]> => {
+      const point = `${name.replaceAll(/[^a-z]/g, "")}-${fate === undefined ? "whole" : `${fate.call}-${fate.death}`}`;
+      const trial = await prepare(point);
+      const mark = fake.journal.mark();
+      const task = taskOf(trial.sessionId, trial.work);
+      const ended = fate === undefined ? await attempt(place, task, 1n) : await survived(task, fate);
+      if (ended.kind !== "done") throw ended.kind === "failed" ? ended.error : new Error(ended.kind);
+      const requests = fake.journal.entries(mark).slice(0, ended.calls);
+      const calls = requests.map((e) => (e.service === "identity" ? "login" : e.method));
+      const swept = await attempt(
+        place,
+        { ...taskOf(trial.sessionId, { kind: "sweep", source: trial.target }), id: "sweep-last" },
+        1n,
+      );
+      expect(swept).toMatchObject({ kind: "done", result: { left: [] } });
+      await trial.check(ended.result, mark);
+      for (const kind of ["snapshot", "volume", "image", "object", "container"])
+        expect(fake.journal.foreignDeleted(kind), kind).toEqual([]);
+      return calls;
+    };
+    const calls = await one(undefined);
+    expect(calls.length).toBeGreaterThan(1);
+    // Uploads aside: their bytes went with their worker.
+    const changes = new Set(["POST", "PATCH", "DELETE"]);
+    const failures: string[] = [];
+    for (let call = 0; call < calls.length; call++) {
+      for (const death of ["before", "lost", "after", "late"] as const) {
+        if (death === "late" && !changes.has(calls[call] ?? "")) continue;
+        points++;
         const mark = fake.journal.mark();
-        const task = taskOf(trial.sessionId, trial.work);
-        const ended = fate === undefined ? await attempt(place, task, 1n) : await survived(task, fate);
-        if (ended.kind !== "done") throw ended.kind === "failed" ? ended.error : new Error(ended.kind);
-        const requests = fake.journal.entries(mark).slice(0, ended.calls);
-        const calls = requests.map((e) => (e.service === "identity" ? "login" : e.method));
-        const swept = await attempt(
-          place,
-          { ...taskOf(trial.sessionId, { kind: "sweep", source: trial.target }), id: "sweep-last" },
-          1n,
-        );
-        expect(swept).toMatchObject({ kind: "done", result: { left: [] } });
-        await trial.check(ended.result, mark);
-        for (const kind of ["snapshot", "volume", "image", "object", "container"])
-          expect(fake.journal.foreignDeleted(kind), kind).toEqual([]);
-        return calls;
-      };
-      const calls = await one(undefined);
-      expect(calls.length).toBeGreaterThan(1);
-      // Uploads aside: their bytes went with their worker.
-      const changes = new Set(["POST", "PATCH", "DELETE"]);
-      const failures: string[] = [];
-      for (let call = 0; call < calls.length; call++) {
-        for (const death of ["before", "lost", "after", "late"] as const) {
-          if (death === "late" && !changes.has(calls[call] ?? "")) continue;
-          points++;
-          const mark = fake.journal.mark();
-          await one({ call, death }).catch((error: unknown) => {
-            const at = fake.journal
-              .entries(mark)
-              .filter((e) => e.fault !== "")
-              .map((e) => `${e.method} ${e.path}?${e.query}`)[0];
-            const { code, message } = CodedError.from(error);
-            failures.push(`${call} ${death} (${at}): ${code} ${message.slice(0, 400)}`);
-          });
-        }
+        await one({ call, death }).catch((error: unknown) => {
+          const at = fake.journal
+            .entries(mark)
+            .filter((e) => e.fault !== "")
+            .map((e) => `${e.method} ${e.path}?${e.query}`)[0];
+          const { code, message } = CodedError.from(error);
+          failures.push(`${call} ${death} (${at}): ${code} ${message.slice(0, 400)}`);
+        });
       }
-      expect(failures).toEqual([]);
-    },
-    timeoutMs,
-  );
+    }
+    expect(failures).toEqual([]);
+  }, 60_000);
 }
 
 function nothingLeft(mark: number, except: Readonly<Record<string, readonly string[]>> = {}): void {
@@ -213,17 +210,13 @@ async function hashOf(root: StreamRoot | undefined): Promise<string> {
 
 const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-function resource(name: string): DiscoveredResource {
-  const one = found.find((r) => r.name === name);
-  if (one === undefined) throw new Error(`no ${name}`);
+function there<T>(one: T | undefined): T {
+  if (one === undefined) throw new Error("it is not there");
   return one;
 }
 
-function original(name: string): ResourceResult {
-  const one = captured.get(name);
-  if (one === undefined) throw new Error(`no ${name}`);
-  return one;
-}
+const resource = (name: string) => there(found.find((r) => r.name === name));
+const original = (name: string) => there(captured.get(name));
 
 const freezing = (sessionId: string) => ({ sessionId, work: { kind: "freeze" as const, source, resources: [resource("disk")] } });
 
@@ -376,28 +369,24 @@ describe("a restore's worker dies at every call of", () => {
     return { ...rest, work: applying("files", options), check: () => expect(shape(project)).toEqual(shape(projectId)) };
   });
 
-  dies(
-    "the verification of a volume",
-    async (point) => {
-      const { options, project, ...rest } = restoring(point);
-      const { id } = fake.seed.volume({
-        project,
-        name: "disk",
-        size: 1,
-        bytes: VOLUME,
-        bootable: true,
-        metadata: { tier: "gold" },
-        imageMetadata: { hw_disk_bus: "virtio", image_name: "base" },
-      });
-      return {
-        ...rest,
-        work: { kind: "verify", options, resource: { ...original("disk"), targetId: id }, targets: {}, level: "data" },
-        check: (result, mark) => {
-          expect(result).toMatchObject({ state: "succeeded", verified: "data", mismatches: [] });
-          nothingLeft(mark);
-        },
-      };
-    },
-    60_000,
-  );
+  dies("the verification of a volume", async (point) => {
+    const { options, project, ...rest } = restoring(point);
+    const { id } = fake.seed.volume({
+      project,
+      name: "disk",
+      size: 1,
+      bytes: VOLUME,
+      bootable: true,
+      metadata: { tier: "gold" },
+      imageMetadata: { hw_disk_bus: "virtio", image_name: "base" },
+    });
+    return {
+      ...rest,
+      work: { kind: "verify", options, resource: { ...original("disk"), targetId: id }, targets: {}, level: "data" },
+      check: (result, mark) => {
+        expect(result).toMatchObject({ state: "succeeded", verified: "data", mismatches: [] });
+        nothingLeft(mark);
+      },
+    };
+  });
 });
