@@ -80,10 +80,12 @@ export async function startCluster(options: UpOptions): Promise<RunningCluster> 
           say: options.say,
         });
         try {
+          // A stranger on the port may call itself healthy, another cluster's role for one.
+          await assertFree(addresses.get(role.name) ?? "");
           await child.start();
         } catch (error) {
           // Another program may take a port between our look and the child's start.
-          const lostPort = CodedError.is(error) && error.facts.reason === "LISTEN_FAILED";
+          const lostPort = CodedError.is(error) && [error.code, error.facts.reason].includes("LISTEN_FAILED");
           if (!lostPort || role.isExplicit || attempt === PORT_ATTEMPTS_MAX) throw error;
           addresses.set(role.name, await pick());
           continue;
