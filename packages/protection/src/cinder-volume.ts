@@ -8,7 +8,7 @@
 
 import { type DiscoveredResource, EMPTY_STATS, type FrozenResource, type StreamRoot } from "@permafrost/model";
 import type { Volume } from "@permafrost/openstack";
-import { CodedError, isoTime } from "@permafrost/std";
+import { CodedError, isoTime, mapPool, retry } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
 import { toFailureOf } from "./failure.ts";
 import { counted } from "./glance-image.ts";
@@ -50,6 +50,8 @@ export type VolumeDocument = {
 /** Written by Cinder itself. */
 const SERVICE_METADATA = /^(readonly|attached_mode|permafrost_.*)$/;
 const GIB = 2 ** 30;
+/** Volume snapshots requested at once. A service answers them one by one anyway; without a bound a large tenant would open a thousand connections. */
+const REQUESTS_AT_ONCE = 64;
 
 export const cinderVolume: ResourceType<VolumeDocument> = {
   type: "cinder.volume",
@@ -75,7 +77,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
 
   async freeze(context: Context, resources: readonly DiscoveredResource[]): Promise<FrozenResource[]> {
     // All requests go out together: the window between the first and the last is what the session reports.
-    return await Promise.all(resources.map((r) => freezeOne(context, r)));
+    return await mapPool(resources, REQUESTS_AT_ONCE, (r) => freezeOne(context, r));
   },
 
   async capture(context: Context, { resource, document, frozen, parent }: CaptureInput<VolumeDocument>): Promise<Captured> {
@@ -198,12 +200,15 @@ async function freezeOne(context: Context, resource: DiscoveredResource): Promis
   const key = { type: resource.type, id: resource.id };
   let [requestedAt, acknowledgedAt] = ["", ""];
   try {
-    const snapshotId = await ledger.obtain(TEMPORARY_SNAPSHOT, resource.id, async (name) => {
-      requestedAt = isoTime(clock.now());
-      const made = await cloud.volume.createSnapshot({ volumeId: resource.id, name, force: true });
-      acknowledgedAt = isoTime(clock.now());
-      return made.id;
-    });
+    const request = () =>
+      ledger.obtain(TEMPORARY_SNAPSHOT, resource.id, async (name) => {
+        requestedAt = isoTime(clock.now());
+        const made = await cloud.volume.createSnapshot({ volumeId: resource.id, name, force: true });
+        acknowledgedAt = isoTime(clock.now());
+        return made.id;
+      });
+    // One volume's hiccup must not cost it the session: the task as a whole is not run again when one of its volumes fails.
+    const snapshotId = await retry(request, { attemptsMax: 3, delayMs: 1_000, delayMsMax: 4_000, clock, signal });
     const snapshot = await cloud.volume.waitForSnapshot(snapshotId, ["available"], {
       signal,
       sizeGiB: Math.ceil(resource.logicalBytes / GIB),
