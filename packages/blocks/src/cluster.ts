@@ -5,6 +5,7 @@
  * dead node does not slow every call. What a node answers about the request itself (FENCED and the like) is not its failure.
  */
 
+import type { RepositoryId } from "@permafrost/model";
 import { type Placement, placementOver } from "@permafrost/placement";
 import { type Clock, CodedError, toHex } from "@permafrost/std";
 import type { BlockStore } from "./block-store.ts";
@@ -16,12 +17,28 @@ export interface StoreNode {
   readonly store: BlockStore;
 }
 
-/** What happened on one replica, for logs and metrics. `error` is absent when the block was just not there. */
+/** Repairs write on nobody's behalf: no task, and so no claim that could be lost. */
+export const READ_REPAIR_TASK = { sessionId: "read-repair", taskId: "read-repair", fence: 0n };
+
+/** What happened on one replica, for logs and metrics. `error` is absent when the block was just not there; `record` is its key. */
 export type ReplicaEvent =
   | { readonly kind: "node-failed"; readonly nodeId: string; readonly operation: string; readonly error: CodedError }
   | { readonly kind: "read-failed"; readonly nodeId: string; readonly block: string; readonly error?: CodedError }
   | { readonly kind: "repaired"; readonly nodeId: string; readonly block: string }
-  | { readonly kind: "repair-failed"; readonly nodeId: string; readonly block: string; readonly error: CodedError };
+  | { readonly kind: "repair-failed"; readonly nodeId: string; readonly block: string; readonly error: CodedError }
+  | {
+      readonly kind: "record-repaired";
+      readonly nodeId: string;
+      readonly repositoryId: RepositoryId;
+      readonly record: string;
+    }
+  | {
+      readonly kind: "record-repair-failed";
+      readonly nodeId: string;
+      readonly repositoryId: RepositoryId;
+      readonly record: string;
+      readonly error: CodedError;
+    };
 
 export type Answer<T> =
   | { readonly node: StoreNode; readonly value: T }

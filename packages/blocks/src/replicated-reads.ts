@@ -10,11 +10,9 @@ import type { BlockId, RepositoryId } from "@permafrost/model";
 import { type CodedError, toHex } from "@permafrost/std";
 import type { SealedBlock } from "./block-store.ts";
 import { checkIds, checkRepositoryId, digestMatches } from "./checks.ts";
-import { type Cluster, nodesUnavailable, type StoreNode } from "./cluster.ts";
+import { type Cluster, nodesUnavailable, READ_REPAIR_TASK, type StoreNode } from "./cluster.ts";
 
 const REPAIRS_MAX = 16;
-/** Repairs write on nobody's behalf: no task, and so no claim that could be lost. */
-const REPAIR_SCOPE = { sessionId: "read-repair", taskId: "read-repair", fence: 0n };
 
 interface Wanted {
   readonly id: BlockId;
@@ -117,7 +115,7 @@ export class ReplicatedReads {
       if (this.#repairs.size >= REPAIRS_MAX) return;
       const block = toHex(found.id);
       const repair: Promise<void> = this.#cluster
-        .call(node, "repair", (store) => store.put({ repositoryId, ...REPAIR_SCOPE }, [found]))
+        .call(node, "repair", (store) => store.put({ repositoryId, ...READ_REPAIR_TASK }, [found]))
         .then((answer) => {
           this.#repairs.delete(repair);
           this.#cluster.report(

@@ -5,7 +5,7 @@
  * Single nodes do not tell a deleted record from one they never had. So a record is there when the nodes that have it, and those that
  * do not answer, could together be a quorum; else what remains of it is a write that was never acknowledged, or a copy that missed its
  * deletion. While a node is down a deleted record may thus show again; a committed one never hides. Nodes that a key no longer belongs to
- * are still read, and get its tombstone.
+ * are still read, and get its tombstone. What a read finds on a quorum only, it puts to the other replicas: `record-repairs.ts`.
  */
 
 import { blake3 } from "@permafrost/crypto";
@@ -14,6 +14,7 @@ import { type Clock, CodedError, compareBytes, utf8 } from "@permafrost/std";
 import type { BlockStore, Scope, StoredRecord } from "./block-store.ts";
 import { checkRecord, checkRecordKey, checkRepositoryId, checkScope } from "./checks.ts";
 import { type Answer, type Cluster, isRefusal, nodesUnavailable, quorumLost, type StoreNode } from "./cluster.ts";
+import { RecordRepairs, type ReplicaCopy } from "./record-repairs.ts";
 
 /** After a quorum has answered, others get this long to agree or object. */
 const STRAGGLER_MS = 100;
@@ -24,15 +25,24 @@ export interface RecordQuorum {
   readonly clock: Clock;
 }
 
+interface Heard<T> {
+  readonly heard: readonly { readonly node: StoreNode; readonly value: T }[];
+  readonly failures: ReadonlyMap<string, CodedError>;
+}
+
 export class ReplicatedRecords {
   readonly #cluster: Cluster;
   readonly #clock: Clock;
+  readonly #replicas: number;
   readonly #quorum: number;
+  readonly #repairs: RecordRepairs;
 
   constructor(cluster: Cluster, { replicas, writeQuorum, clock }: RecordQuorum) {
     this.#cluster = cluster;
     this.#clock = clock;
+    this.#replicas = replicas;
     this.#quorum = Math.max(writeQuorum, Math.floor(replicas / 2) + 1);
+    this.#repairs = new RecordRepairs(cluster, this.#quorum);
   }
 
   async put(scope: Scope, record: StoredRecord): Promise<void> {
@@ -63,7 +73,11 @@ export class ReplicatedRecords {
     const ask = (nodes: readonly StoreNode[]) => this.#gather("getRecord", nodes, (store) => store.getRecord(repositoryId, key));
     const near = await ask(replicas);
     const found = this.#newest(near);
-    if (found) return found;
+    if (found) {
+      const copies = near.flatMap((answer) => ("error" in answer ? [] : { node: answer.node, record: answer.value }));
+      this.#repairs.start(repositoryId, found, copies);
+      return found;
+    }
     const all = [...near, ...(await ask(this.#cluster.nodes.filter((node) => !replicas.includes(node))))];
     const newest = this.#newest(all);
     const { failures } = split(all);
@@ -73,18 +87,44 @@ export class ReplicatedRecords {
 
   async list(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
     checkRepositoryId(repositoryId);
-    const answers = await this.#askAll("listRecords", (store) => store.listRecords(repositoryId, prefix));
-    const byKey = new Map<string, StoredRecord[]>();
-    for (const record of answers.values.flat()) byKey.set(record.key, [...(byKey.get(record.key) ?? []), record]);
-    return [...byKey.values()]
-      .filter((copies) => copies.length + answers.failures.size >= this.#quorum)
-      .map(newestOf)
+    const { heard, failures } = await this.#askAll("listRecords", (store) => store.listRecords(repositoryId, prefix));
+    const byKey = new Map<string, Map<StoreNode, StoredRecord>>();
+    for (const { node, value } of heard) {
+      for (const record of value) {
+        const copies = byKey.get(record.key) ?? new Map<StoreNode, StoredRecord>();
+        byKey.set(record.key, copies.set(node, record));
+      }
+    }
+    const there = [...byKey].filter(([, copies]) => copies.size + failures.size >= this.#quorum);
+    const answered = heard.map(({ node }) => node);
+    return there
+      .map(([key, copies]) => {
+        const newest = newestOf([...copies.values()]);
+        const isWhole = [...copies.values()].filter(({ version }) => version === newest.version).length >= this.#replicas;
+        if (!isWhole) this.#repairs.start(repositoryId, newest, this.#copiesOf(repositoryId, key, answered, copies));
+        return newest;
+      })
       .sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   async listRepositories(): Promise<RepositoryId[]> {
-    const { values } = await this.#askAll("listRepositories", (store) => store.listRepositories());
-    return [...new Set(values.flat())].sort();
+    const { heard } = await this.#askAll("listRepositories", (store) => store.listRepositories());
+    return [...new Set(heard.flatMap(({ value }) => value))].sort();
+  }
+
+  /** Resolves when no repair runs. */
+  settle(): Promise<void> {
+    return this.#repairs.settle();
+  }
+
+  #copiesOf(
+    repositoryId: RepositoryId,
+    key: string,
+    answered: readonly StoreNode[],
+    copies: ReadonlyMap<StoreNode, StoredRecord>,
+  ): ReplicaCopy[] {
+    const replicas = this.#replicasOf(repositoryId, key).filter((node) => answered.includes(node));
+    return replicas.map((node) => ({ node, record: copies.get(node) }));
   }
 
   #replicasOf(repositoryId: RepositoryId, key: string): StoreNode[] {
@@ -115,13 +155,11 @@ export class ReplicatedRecords {
     return [...heard, ...silent.map((node) => ({ node, error: slow }))];
   }
 
-  async #askAll<T>(
-    operation: string,
-    work: (store: BlockStore) => Promise<T>,
-  ): Promise<{ values: T[]; failures: Map<string, CodedError> }> {
-    const answers = split(await Promise.all(this.#cluster.nodes.map((node) => this.#cluster.call(node, operation, work))));
-    if (answers.failures.size >= this.#quorum) throw nodesUnavailable(operation, answers.failures);
-    return answers;
+  async #askAll<T>(operation: string, work: (store: BlockStore) => Promise<T>): Promise<Heard<T>> {
+    const answers = await Promise.all(this.#cluster.nodes.map((node) => this.#cluster.call(node, operation, work)));
+    const { failures } = split(answers);
+    if (failures.size >= this.#quorum) throw nodesUnavailable(operation, failures);
+    return { heard: answers.flatMap((answer) => ("error" in answer ? [] : answer)), failures };
   }
 
   /** Throws unless a quorum accepted and nobody heard so far objects. */

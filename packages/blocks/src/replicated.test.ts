@@ -1,3 +1,4 @@
+import { blake3 } from "@permafrost/crypto";
 import { placementOver } from "@permafrost/placement";
 import type { Clock } from "@permafrost/std";
 import { CodedError, systemClock, toHex, utf8 } from "@permafrost/std";
@@ -351,5 +352,124 @@ describe("records on replicas", () => {
       expect(await grown.getRecord(TEST_REPOSITORY, key)).toBeUndefined();
     }
     expect(await grown.listRecords(TEST_REPOSITORY, "")).toEqual([]);
+  });
+});
+
+describe("repairing records on reads", () => {
+  const key = "session/1";
+  const other = testScope({ taskId: "other" });
+  const record = (version: bigint, text: string) => ({ key, version, body: utf8(text) });
+  const reads = [
+    ["getRecord", (store: BlockStore) => store.getRecord(TEST_REPOSITORY, key)],
+    ["listRecords", (store: BlockStore) => store.listRecords(TEST_REPOSITORY, "session/")],
+  ] as const;
+  /** What each node has. */
+  const held = async ({ memories }: ReturnType<typeof cluster>) => {
+    const copies = await Promise.all(memories.map((memory) => memory.getRecord(TEST_REPOSITORY, key)));
+    return copies.map((one) => one && `${one.version} ${Buffer.from(one.body)}`);
+  };
+  const repairsOf = (events: readonly ReplicaEvent[]) => events.filter((event) => event.kind.startsWith("record-repair"));
+  /** Long enough for a repair that should not happen. */
+  const aMoment = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+  for (const [method, read] of reads) {
+    it(`puts what a replica missed to it, found by ${method}`, async () => {
+      const made = cluster(3);
+      at(made.memories, 2).failNext(down);
+      await made.store.putRecord(scope, record(1n, "one"));
+      expect(await held(made)).toEqual(["1 one", "1 one", undefined]);
+      await read(made.store);
+      await vi.waitFor(async () => expect(await held(made)).toEqual(["1 one", "1 one", "1 one"]));
+      at(made.memories, 0).failNext(down);
+      await made.store.putRecord(scope, record(2n, "two"));
+      await read(made.store);
+      await vi.waitFor(async () => expect(await held(made)).toEqual(["2 two", "2 two", "2 two"]));
+      expect(repairsOf(made.events)).toEqual(
+        ["n2", "n0"].map((nodeId) => ({ kind: "record-repaired", nodeId, repositoryId: TEST_REPOSITORY, record: key })),
+      );
+      const writes = made.memories.map((memory) => memory.calls.putRecord);
+      await read(made.store);
+      await aMoment();
+      expect(made.memories.map((memory) => memory.calls.putRecord)).toEqual(writes); // nothing is left to repair
+    });
+
+    it(`brings nothing back that was deleted while a replica was away, found by ${method}`, async () => {
+      const made = cluster(3);
+      await made.store.putRecord(scope, record(1n, "one"));
+      at(made.memories, 2).failNext(down);
+      await made.store.deleteRecord(scope, key, 2n);
+      await read(made.store);
+      at(made.memories, 0).failNext(down, 1); // the old copy shows again, and must not spread
+      await read(made.store);
+      await aMoment();
+      expect(await held(made)).toEqual([undefined, undefined, "1 one"]);
+      expect(repairsOf(made.events)).toEqual([]);
+    });
+
+    it(`leaves a deletion alone that only one replica has, found by ${method}`, async () => {
+      const made = cluster(3);
+      await made.store.putRecord(scope, record(1n, "one"));
+      await at(made.memories, 1).deleteRecord(other, key, 2n);
+      await read(made.store);
+      await vi.waitFor(() =>
+        expect(repairsOf(made.events)).toMatchObject([
+          { kind: "record-repair-failed", nodeId: "n1", error: { code: "RECORD_CONFLICT" } },
+        ]),
+      );
+      expect(await held(made)).toEqual(["1 one", undefined, "1 one"]);
+    });
+
+    it(`does not spread what no quorum has, found by ${method}`, async () => {
+      const made = cluster(3);
+      await made.store.putRecord(scope, record(1n, "one"));
+      await at(made.memories, 0).putRecord(other, record(2n, "never acknowledged"));
+      await read(made.store);
+      await aMoment();
+      expect(await held(made)).toEqual(["2 never acknowledged", "1 one", "1 one"]);
+    });
+
+    it(`does not count copies on nodes that a key no longer belongs to, found by ${method}`, async () => {
+      const made = cluster(6);
+      const places = placementOver(made.nodes).place(blake3(utf8(`${TEST_REPOSITORY}/${key}`)), 3);
+      const former = made.nodes.filter((node) => !places.includes(node.id));
+      for (const node of former) await node.store.putRecord(scope, record(1n, "old"));
+      await read(made.store);
+      await aMoment();
+      expect((await held(made)).filter((one) => one !== undefined)).toHaveLength(3);
+    });
+  }
+
+  it("repairs a bounded number of records at a time, and the rest by later reads; close waits for them", async () => {
+    const gate = Promise.withResolvers<void>();
+    const late = memoryBlockStore();
+    const stores = [memoryBlockStore(), memoryBlockStore()];
+    for (const store of stores) {
+      for (let i = 0; i < 100; i++) await store.putRecord(scope, { key: `session/${i}`, version: 1n, body: utf8(`${i}`) });
+    }
+    let isClosed = false;
+    const gated: BlockStore = {
+      ...late,
+      putRecord: async (whose, one) => {
+        late.calls.putRecord++;
+        await gate.promise;
+        return late.putRecord(whose, one);
+      },
+      close: async () => {
+        isClosed = true;
+      },
+    };
+    const { store } = cluster(3, { stores: [...stores, gated] });
+    const read = await store.listRecords(TEST_REPOSITORY, "");
+    for (const one of read) one.body.fill(0); // a reader may do so
+    await store.listRecords(TEST_REPOSITORY, "");
+    expect(late.calls.putRecord).toBe(64);
+    const closed = store.close();
+    await aMoment();
+    expect(isClosed).toBe(false);
+    gate.resolve();
+    await closed;
+    const repaired = await late.listRecords(TEST_REPOSITORY, "");
+    expect(repaired).toHaveLength(64);
+    for (const { key: name, body } of repaired) expect(name).toBe(`session/${Buffer.from(body)}`);
   });
 });

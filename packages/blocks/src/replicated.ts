@@ -28,7 +28,7 @@ export interface ReplicatedStoreOptions {
   readonly clock?: Clock;
 }
 
-/** Throws CONFIG_INVALID unless 1 <= W <= R <= nodes that take writes. `close` waits for slow replicas, then closes the nodes' stores. */
+/** Throws CONFIG_INVALID unless 1 <= W <= R <= nodes that take writes. `close` waits for slow replicas and repairs, then closes the nodes' stores. */
 export function replicatedStore(options: ReplicatedStoreOptions): BlockStore {
   const { nodes, replicas, writeQuorum, clock = systemClock, onEvent = () => undefined } = options;
   const taking = nodes.filter((node) => node.weight > 0).length;
@@ -78,6 +78,7 @@ export function replicatedStore(options: ReplicatedStoreOptions): BlockStore {
     async close() {
       await writes.settle();
       await reads.settle();
+      await records.settle();
       await Promise.all(nodes.map((node) => node.store.close()));
     },
   };
