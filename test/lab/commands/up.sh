@@ -12,7 +12,8 @@ done
 
 install_missing() {
   local missing=()
-  command -v docker >/dev/null || missing+=(docker.io iptables)
+  # A client alone, as some images have, is no engine; an engine that answers already may be anywhere.
+  docker version >/dev/null 2>&1 || command -v dockerd >/dev/null || missing+=(docker.io iptables)
   command -v curl >/dev/null || missing+=(curl)
   docker image inspect "$image" debian:trixie-slim >/dev/null 2>&1 || command -v debootstrap >/dev/null || missing+=(debootstrap)
   [ ${#missing[@]} != 0 ] || return 0
