@@ -105,7 +105,11 @@ type Step =
 
 async function* putAll(store: BlockStore, requests: AsyncIterable<PutRequest>): AsyncGenerator<{ sequence: bigint }> {
   const iterator = requests[Symbol.asyncIterator]();
-  const read = () => iterator.next().then((result): Step => ({ kind: "request", result }));
+  const read = () => {
+    const next = iterator.next().then((result): Step => ({ kind: "request", result }));
+    next.catch(() => undefined); // a connection may break while nobody waits for its next request
+    return next;
+  };
   const running = new Map<bigint, Promise<Step>>();
   let reading: Promise<Step> | undefined = read();
   let scope: Scope | undefined;
@@ -142,7 +146,6 @@ async function* putAll(store: BlockStore, requests: AsyncIterable<PutRequest>): 
       }
     }
   } finally {
-    reading?.catch(() => undefined); // the stream is over; nobody waits for its next request
     await Promise.all(running.values());
   }
 }
