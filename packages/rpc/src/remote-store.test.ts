@@ -149,6 +149,30 @@ describe("the remote store", () => {
     }
   });
 
+  it("never passes on a record that was not asked for, twice, or that is none", async () => {
+    const record = (key: string, version = 1n) => ({ key, version, body: Buffer.from("x") });
+    const answers = [
+      [record("session/2"), record("session/1")],
+      [record("session/1"), record("session/1")],
+      [record("ledger/1")],
+      [record("session/1", 0n)],
+      [{ ...record("session/1"), body: Buffer.alloc(1024 * 1024 + 1) }],
+      [record(`session/${"1".repeat(600)}`)],
+    ];
+    for (const listed of answers) {
+      const lying = { ...memory, listRecords: async () => listed, getRecord: async () => listed[0] };
+      const other = await startServer({ listen: "127.0.0.1:0", services: [blockService(lying)] });
+      const store = remoteBlockStore({ address: other.address });
+      const errors = [
+        await codedErrorOf(store.listRecords(TEST_REPOSITORY, "session/")),
+        await codedErrorOf(store.getRecord(TEST_REPOSITORY, listed.length > 1 ? "session/0" : "session/1")),
+      ];
+      expect(errors.map((error) => [error.code, error.retry])).toEqual(Array(2).fill(["RECORD_CORRUPT", "elsewhere"]));
+      await store.close();
+      await other.stop();
+    }
+  });
+
   it("says so when a node answers fewer than was asked", async () => {
     const a = testBlock("a");
     const short = { ...memory, reserve: async () => [], get: async () => [], status: async () => [] };

@@ -3,10 +3,19 @@
  *
  * Puts go through one long-lived stream per scope; everything else is a call. What fails with `later` is tried again a few
  * times within a second or so, enough for a reconnection: every call here is idempotent. Bodies that arrive are checked against
- * their digest and the id asked for, because a wire is a disk too.
+ * their digest and the id asked for, because a wire is a disk too; records against the key or prefix asked for, since a node is not trusted
+ * to speak for another key.
  */
 
-import { type BlockStore, digestMatches, type Scope, type SealedBlock, type StoredRecord } from "@permafrost/blocks";
+import {
+  type BlockStore,
+  checkRecord,
+  digestMatches,
+  RECORD_KEY_BYTES_MAX,
+  type Scope,
+  type SealedBlock,
+  type StoredRecord,
+} from "@permafrost/blocks";
 import { IDS_PER_REQUEST_MAX, MESSAGE_BYTES } from "@permafrost/model";
 import { CodedError, equalBytes, mapPool, retry, systemClock, toHex } from "@permafrost/std";
 import { inBatches } from "./batches.ts";
@@ -73,6 +82,23 @@ export function remoteBlockStore(options: RemoteStoreOptions): BlockStore {
     return Array.from(bytes, (byte) => byte === 1);
   };
 
+  const wrongRecord = (what: string, record: StoredRecord, cause?: unknown) =>
+    new CodedError("RECORD_CORRUPT", `${address} answered with ${what}`, {
+      facts: { peer: address, found: record.key.slice(0, RECORD_KEY_BYTES_MAX) },
+      hint: "another replica may be intact",
+      retry: "elsewhere",
+      cause,
+    });
+
+  const checkedRecord = (record: StoredRecord): StoredRecord => {
+    try {
+      checkRecord(record);
+      return record;
+    } catch (error) {
+      throw wrongRecord("what is no record", record, error);
+    }
+  };
+
   const getOnce = async (repositoryId: string, ids: readonly Uint8Array[]): Promise<(SealedBlock | undefined)[]> => {
     const found: (SealedBlock | undefined)[] = [];
     for await (const { blocks } of client.get({ repositoryId, ids: [...ids] }, { timeoutMs: stallTimeoutMs })) {
@@ -112,13 +138,24 @@ export function remoteBlockStore(options: RemoteStoreOptions): BlockStore {
         await client.putRecord({ scope, record });
       }),
 
-    getRecord: (repositoryId, key) => call(async () => (await client.getRecord({ repositoryId, key })).record),
+    getRecord: (repositoryId, key) =>
+      call(async () => {
+        const { record } = await client.getRecord({ repositoryId, key });
+        if (record && record.key !== key) throw wrongRecord(`another record than ${key}`, record);
+        return record && checkedRecord(record);
+      }),
 
     listRecords: (repositoryId, prefix) =>
       call(async () => {
         const records: StoredRecord[] = [];
-        for await (const message of client.listRecords({ repositoryId, prefix }, { timeoutMs: stallTimeoutMs }))
-          records.push(...message.records);
+        for await (const message of client.listRecords({ repositoryId, prefix }, { timeoutMs: stallTimeoutMs })) {
+          for (const record of message.records) {
+            const before = records.at(-1);
+            if (!record.key.startsWith(prefix)) throw wrongRecord(`a record outside of ${prefix}`, record);
+            if (before && record.key <= before.key) throw wrongRecord("a record twice or out of order", record);
+            records.push(checkedRecord(record));
+          }
+        }
         return records;
       }),
 
