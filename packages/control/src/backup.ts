@@ -112,6 +112,7 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
     );
   } catch (error) {
     const cancelled = cancelledOrThrow(context, error);
+    await context.board.cancelAll(spec.sessionId, context.stopped);
     const left = await sweepCloud(context, spec, spec.target);
     await endSession(context, cancelled ? "cancelled" : "failed", {
       failure: toFailure(error),

@@ -28,7 +28,7 @@ import { newSessionId, type SessionSpec } from "./session-spec.ts";
 import { resolveSession, SessionStore } from "./session-store.ts";
 import { SessionView } from "./session-view.ts";
 import { TaskBoard } from "./task-board.ts";
-import { toFailure } from "./task-entry.ts";
+import { SWEEP_TASK_ID, toFailure } from "./task-entry.ts";
 import { WorkerTable } from "./worker-table.ts";
 
 const LEASE_TTL_MS = 10_000;
@@ -104,8 +104,21 @@ export class Coordinator {
     const { root } = await writer.writeDocument(spec as unknown as Json);
     await writer.finish();
     const record = firstRecord(spec, sourceOf(spec));
-    await new SessionStore(repository, this.#holder).save(record);
-    await this.#sessions.create(spec.sessionId, encodeRow({ repositoryId: repository.id, spec: root, cancel: false }));
+    const store = new SessionStore(repository, this.#holder);
+    await store.save(record);
+    try {
+      await this.#sessions.create(spec.sessionId, encodeRow({ repositoryId: repository.id, spec: root, cancel: false }));
+    } catch (error) {
+      // Without a row nobody runs it: it must not look as if it ran. Should the row be there after all, its leader sees that it has ended.
+      const ended = {
+        state: "failed" as const,
+        phase: "ended" as const,
+        endedAt: isoTime(clock.now()),
+        failure: toFailure(error),
+      };
+      await store.save({ ...record, ...ended }).catch(() => undefined);
+      throw error;
+    }
     return record;
   }
 
@@ -315,13 +328,11 @@ export class Coordinator {
   }
 
   async #sweepLost(repository: Repository, record: SessionRecord): Promise<void> {
-    if (record.kind !== "backup" || record.source.input !== "tenant" || record.source.cloud === undefined) return;
+    if (record.kind === "check" || record.source.input !== "tenant" || record.source.cloud === undefined) return;
     const newWriter = () => repository.writer(scopeOf(record.id, repository.id, this.#holder));
-    const source = {
-      cloud: record.source.cloud,
-      ...(record.source.projectId === undefined ? {} : { project: record.source.projectId }),
-    };
-    const task = { id: "sweep-1", sessionId: record.id, repositoryId: repository.id, kind: "sweep" as const, source };
+    const project = record.source.projectId ?? record.source.projectName;
+    const source = { cloud: record.source.cloud, ...(project === undefined ? {} : { project }) };
+    const task = { id: SWEEP_TASK_ID, sessionId: record.id, repositoryId: repository.id, kind: "sweep" as const, source };
     // Not awaited: it needs a worker, and sessions should not wait for one to come.
     void this.#board
       .run<"sweep">(repository, newWriter, [task], { signal: new AbortController().signal })

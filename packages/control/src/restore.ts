@@ -127,7 +127,10 @@ export async function runRestore(context: RunContext, spec: RestoreSpec): Promis
     await endSession(context, sessionOutcome(context.view.resources().map((r) => r.state)), { warnings });
   } catch (error) {
     const cancelled = cancelledOrThrow(context, error);
-    const warnings = context.view.record.phase === "plan" ? [] : await sweepCloud(context, spec, spec.options.target);
+    // Not by the phase: a session that was taken over begins at its plan again, with the tasks of its former leader still about.
+    const tasks = await context.board.cancelAll(spec.sessionId, context.stopped);
+    const touched = tasks.some((id) => id.startsWith("apply-"));
+    const warnings = touched ? await sweepCloud(context, spec, spec.options.target) : [];
     await endSession(context, cancelled ? "cancelled" : "failed", { failure: toFailure(error), warnings });
   }
 }

@@ -84,14 +84,15 @@ export async function endSession(
       return written;
     });
     const { stats: counted } = context.view.update({});
-    await context.store.save({
+    const record = {
       ...context.view.record,
       ...ended,
       state,
       results: root,
       stats: { ...counted, storedBytes: counted.storedBytes + stats.storedBytes },
       ...change,
-    });
+    };
+    await patiently(context, () => context.store.save(record));
     context.view.update({
       ...ended,
       state,

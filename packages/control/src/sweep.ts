@@ -2,7 +2,7 @@
 
 import type { CloudTarget } from "@permafrost/model";
 import type { RunContext } from "./run-context.ts";
-import { toFailure } from "./task-entry.ts";
+import { SWEEP_TASK_ID, toFailure } from "./task-entry.ts";
 
 /** Returns what to tell the user of objects that may be left; also when the sweep itself fails. Runs even if the session was cancelled. */
 export async function sweepCloud(
@@ -15,7 +15,7 @@ export async function sweepCloud(
     const [outcome] = await context.board.run<"sweep">(
       context.repository,
       context.newWriter,
-      [{ sessionId, repositoryId, id: "sweep-1", kind: "sweep", source }],
+      [{ sessionId, repositoryId, id: SWEEP_TASK_ID, kind: "sweep", source }],
       {
         signal: context.stopped,
       },

@@ -11,14 +11,16 @@
 import type { Bus, JobQueue, Table } from "@permafrost/jobs";
 import type { Failure, StreamRoot, Task, TaskKind, TaskResults } from "@permafrost/model";
 import type { Repository, Writer } from "@permafrost/repository";
-import { type Clock, CodedError, type Json } from "@permafrost/std";
+import { type Clock, CodedError, type Json, retry } from "@permafrost/std";
 import {
   CLAIM_TIMEOUT_MS,
   decodeEntry,
   encodeEntry,
   encodeReference,
   entryKey,
+  HEARTBEAT_MS,
   hasEnded,
+  SWEEP_TASK_ID,
   TASK_QUEUE,
   TASK_TABLE,
   type TaskEntry,
@@ -74,7 +76,14 @@ export class TaskBoard {
     if (first === undefined) return [];
     const prefix = `${first.sessionId}.`;
 
-    await this.#publishMissing(newWriter, pending, queued);
+    // Nodes may be restarting: what went well so far is not to be lost for that.
+    await retry(() => this.#publishMissing(newWriter, pending, queued), {
+      attemptsMax: 8,
+      delayMs: 1_000,
+      delayMsMax: 8_000,
+      clock: this.#clock,
+      signal: options.signal,
+    });
 
     const settle = async (key: string, task: TaskOf<K>, entry: TaskEntry): Promise<void> => {
       const outcome = await this.#outcome<K>(repository, entry);
@@ -93,7 +102,8 @@ export class TaskBoard {
         changedAt.set(change.key, { revision: change.revision, at: this.#clock.monotonic() });
         const entry = decodeEntry(change.value);
         options.onUpdate?.(task, entry);
-        if (hasEnded(entry)) await settle(change.key, task, entry);
+        // A result that cannot be read at the moment is read by the next round of the sweep.
+        if (hasEnded(entry)) await settle(change.key, task, entry).catch(unlessLater);
         if (pending.size === 0) return;
       }
     })();
@@ -133,7 +143,7 @@ export class TaskBoard {
           await sweepOnce(round);
         } catch (error) {
           // The bus or a node restarts: the next round sees what this one did not.
-          if (!CodedError.is(error) || error.retry === "never") throw error;
+          unlessLater(error);
         }
       }
     })();
@@ -150,6 +160,20 @@ export class TaskBoard {
       if (outcome === undefined) throw new CodedError("TASK_LOST", `Task ${task.id} has no outcome`);
       return outcome;
     });
+  }
+
+  /**
+   * Cancels all of a session's tasks that have not ended, whichever coordinator published them, except its sweep; and gives workers
+   * time to learn it, so that a sweep does not overtake them. Returns the ids of all the session's tasks.
+   */
+  async cancelAll(sessionId: string, signal: AbortSignal): Promise<string[]> {
+    const prefix = `${sessionId}.`;
+    const keys = (await this.#table.list(prefix)).map((row) => row.key);
+    await this.#cancel(keys.filter((key) => key !== prefix + SWEEP_TASK_ID));
+    const rows = await this.#table.list(prefix);
+    const mayBeAtWork = rows.map((row) => decodeEntry(row.value)).some((e) => e.state === "cancelled" && e.attempt > 0);
+    if (mayBeAtWork) await this.#clock.sleep(2 * HEARTBEAT_MS, signal);
+    return keys.map((key) => key.slice(prefix.length));
   }
 
   /** Forgets the rows of an ended session. */
@@ -224,4 +248,8 @@ export class TaskBoard {
       }
     }
   }
+}
+
+function unlessLater(error: unknown): void {
+  if (!CodedError.is(error) || error.retry === "never") throw error;
 }

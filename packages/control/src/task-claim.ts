@@ -9,7 +9,7 @@
 import type { Bus, ClaimedJob, JobQueue, Table, TableEntry } from "@permafrost/jobs";
 import type { StreamRoot, Task } from "@permafrost/model";
 import type { Repository, Writer } from "@permafrost/repository";
-import { type Clock, CodedError, type Json } from "@permafrost/std";
+import { type Clock, CodedError, type Json, retry } from "@permafrost/std";
 import {
   CLAIM_TIMEOUT_MS,
   decodeEntry,
@@ -29,6 +29,8 @@ import {
 export const ATTEMPTS_MAX = 5;
 /** Claims of a task by workers that have no key for it; more than ATTEMPTS_MAX, for others may have the key. */
 const LOCKED_ATTEMPTS_MAX = 10;
+/** About as long as a claim lasts without a sign of life. */
+const REPORT_ATTEMPTS_MAX = 8;
 
 export interface TaskContext {
   readonly repository: Repository;
@@ -105,7 +107,15 @@ export class TaskHost {
   }
 
   async #runJob(job: ClaimedJob, signal: AbortSignal): Promise<void> {
-    const reference = decodeReference(job.body);
+    let reference: TaskReference;
+    try {
+      reference = decodeReference(job.body);
+    } catch (error) {
+      // It would come again for ever.
+      const { message, code } = CodedError.from(error);
+      this.#event({ sessionId: "", taskId: "" }, message, 0, code);
+      return await job.done();
+    }
     const outcome = await this.run(reference, this.#options.execute, signal, () => job.working());
     if (outcome === "retry") await job.giveBack(1_000);
     else await job.done();
@@ -132,6 +142,8 @@ export class TaskHost {
       attempt: before.attempt + 1,
       worker: this.#options.worker,
       bytesDone: 0,
+      // A worker that ends a claim by itself leaves another state.
+      deaths: (before.deaths ?? 0) + (before.state === "running" ? 1 : 0),
     };
     let revision: bigint;
     try {
@@ -151,7 +163,7 @@ export class TaskHost {
         .catch(() => undefined)
         .then(async () => {
           entry = { ...entry, bytesDone, ...change };
-          revision = await this.#table.update(key, encodeEntry(entry), revision);
+          revision = await this.#write(key, entry, revision);
         });
       return writing;
     };
@@ -178,6 +190,7 @@ export class TaskHost {
       const writer = repository.writer(scope);
       let result: { state: "done" | "failed"; result: StreamRoot };
       try {
+        if ((entry.deaths ?? 0) >= ATTEMPTS_MAX) throw diedTooOften(reference, ATTEMPTS_MAX);
         const task = (await repository.reader().readDocument(entry.spec)) as unknown as Task;
         const context: TaskContext = {
           repository,
@@ -208,7 +221,13 @@ export class TaskHost {
       }
       claim.abort();
       await beating;
-      await update(result);
+      // The work is done: a bus that is away for a moment is not to cost it.
+      await retry(() => update(result), {
+        attemptsMax: REPORT_ATTEMPTS_MAX,
+        delayMs: 1_000,
+        delayMsMax: 4_000,
+        clock: this.#options.clock,
+      });
       this.#event(reference, result.state === "done" ? "Done" : "Failed", entry.attempt);
       return "ended";
     } catch (error) {
@@ -217,6 +236,25 @@ export class TaskHost {
     } finally {
       claim.abort();
       await beating;
+    }
+  }
+
+  /**
+   * Writes the row over `revision`, or over a write of ours that took effect though its answer was lost: nobody else writes a row that
+   * runs under our attempt. Throws REVISION_CONFLICT.
+   */
+  async #write(key: string, entry: TaskEntry, revision: bigint): Promise<bigint> {
+    try {
+      return await this.#table.update(key, encodeEntry(entry), revision);
+    } catch (error) {
+      if (!CodedError.is(error, "REVISION_CONFLICT")) throw error;
+      const row = await this.#table.get(key);
+      if (row === undefined) throw error;
+      const there = decodeEntry(row.value);
+      if (there.attempt !== entry.attempt || there.worker !== entry.worker) throw error;
+      if (there.state === entry.state && there.result?.id === entry.result?.id && there.state !== "running") return row.revision;
+      if (there.state !== "running") throw error;
+      return await this.#table.update(key, encodeEntry(entry), row.revision);
     }
   }
 
@@ -258,4 +296,11 @@ export class TaskHost {
   #event(reference: TaskReference, message: string, attempt: number, code?: string): void {
     this.#options.onEvent?.({ message, ...reference, attempt, ...(code === undefined ? {} : { code }) });
   }
+}
+
+function diedTooOften({ sessionId, taskId }: TaskReference, deaths: number): CodedError {
+  return new CodedError("TASK_LOST", `${deaths} workers died or lost the bus while they ran this task`, {
+    facts: { session: sessionId, task: taskId, deaths },
+    hint: "The workers' logs and the kernel's say why; too little memory is a usual cause.",
+  });
 }

@@ -14,6 +14,8 @@ export const TASK_TABLE = "tasks";
 /** A claim without a sign of life for this long is given to another worker. */
 export const CLAIM_TIMEOUT_MS = 20_000;
 export const HEARTBEAT_MS = 2_000;
+/** Of the task that cleans up after a session, also a cancelled one. */
+export const SWEEP_TASK_ID = "sweep-1";
 
 export interface TaskEntry {
   readonly state: "queued" | "running" | "done" | "failed" | "cancelled";
@@ -23,6 +25,8 @@ export interface TaskEntry {
   /** Claims so far: the fence of the running one. */
   readonly attempt: number;
   readonly worker: string;
+  /** How many claims ended without a word: by the death of the worker, or its loss of the bus. */
+  readonly deaths?: number;
   readonly bytesDone: number;
   /** `done`: the task's result; `failed`: a Failure; as a document. */
   readonly result?: StreamRoot;
