@@ -120,6 +120,48 @@ describe("a crash at any step", () => {
   }, 60_000);
 });
 
+describe("a footer that reached the disk before the bodies it names", () => {
+  const before = testBlock("before", 500);
+  const last = testBlock("last", 9000);
+
+  /** A machine that lost power in the sync of a batch that sealed its pack, with `last` in it: its body did not reach the disk. */
+  async function tornAt(isPackNew: boolean, keep: "synced" | "nothing"): Promise<NodeMachine> {
+    let on = false;
+    const machine = new NodeMachine({
+      onStep: (step, at) => {
+        if (on && step === "sync" && at === "before") throw new Error("the machine is off");
+      },
+    });
+    const store = await machine.open();
+    await store.put(scope, isPackNew ? [before, testBlock("more", 9000)] : [before]);
+    await store.putRecord(scope, { key: "session/1", version: 1n, body: utf8("one") });
+    if (isPackNew) await store.put(scope, [testBlock("yet more", 9000)]);
+    on = true;
+    await expect(store.put(scope, [last])).rejects.toThrow();
+    const restarted = machine.restart("kept", keep, {});
+    const at = await Promise.all(
+      (await restarted.packs.list()).map(async ({ name }) => ({ name, at: restarted.packs.raw(name).indexOf(last.id) })),
+    );
+    const place = at.find((one) => one.at >= 0);
+    restarted.packs.raw(place?.name ?? "").fill(0, (place?.at ?? 0) + 1000, (place?.at ?? 0) + 2000);
+    return restarted;
+  }
+
+  it.each([
+    ["a pack the index knows", false, "synced"],
+    ["a pack the index does not know", true, "synced"],
+    ["the newest pack of a node that lost its index", false, "nothing"],
+    ["a new pack of a node that lost its index", true, "nothing"],
+  ] as const)("%s: what was not acknowledged is not taken for present", async (_what, isPackNew, keep) => {
+    const store = await (await tornAt(isPackNew, keep)).open();
+    expect(await store.reserve(scope, [before.id, last.id])).toEqual([true, false]);
+    expect((await store.getRecord(TEST_REPOSITORY, "session/1"))?.version).toBe(1n);
+    await store.put(scope, [last]);
+    const got = await store.get(TEST_REPOSITORY, [before.id, last.id]);
+    expect(got.map((block) => block?.body.length)).toEqual([500, 9000]);
+  });
+});
+
 describe("a change that fails", () => {
   /** Opens a node whose `step` fails with `code` from now on, until `heal`. */
   async function failing(step: string, code: string) {

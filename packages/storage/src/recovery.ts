@@ -2,13 +2,14 @@
  * Makes packs and index agree when a node starts (FORMAT.md A1, A3).
  *
  * A pack that the index calls sealed, of the size it had, is taken as it is. Any other is read: by its footer, or
- * record by record; then cut behind its last whole record, sealed, synced, and only then indexed. Before anything found is
+ * record by record; then cut behind its last whole record, sealed, synced, and only then indexed. A footer may reach the disk before
+ * the bodies it names, so bodies that nobody was told are durable are read before they count as present. Before anything found is
  * indexed it is synced: after a mere process crash it may so far be in memory only. Every step may be repeated
  * after a crash in the middle. Damage between whole records is left in place, never cut away. A pack of which a part
  * could not be read is left as it is and read again by the next start: what cannot be read may still be there.
  */
 
-import { encodePackFooter, PACK_HEADER_BYTES, recordBytes } from "@permafrost/format";
+import { encodePackFooter, type FooterEntry, PACK_HEADER_BYTES, RECORD_TYPE_BLOCK, recordBytes } from "@permafrost/format";
 import type { PackStore } from "@permafrost/packs";
 import { CodedError, fromHex, mapPool, toHex } from "@permafrost/std";
 import { type FoundRecord, indexFound } from "./indexing.ts";
@@ -58,10 +59,12 @@ export async function recover(packs: PackStore, index: NodeIndex, catalog: PackC
   const known = await index.packs();
   const listed = await packs.list();
   const unread = [];
+  // Packs are written one after the other: of a node that lost its index, only the newest can have a batch that was cut off.
+  const doubtful = known.size > 0 ? undefined : await newestOf(packs, listed);
   for (const { name, sizeBytes } of listed) {
     const pack = known.get(name);
     if (pack?.state === "sealed" && pack.sizeBytes === sizeBytes) catalog.set(name, sizeBytes, true);
-    else unread.push({ name, sizeBytes, indexedBytes: pack?.sizeBytes ?? 0 });
+    else unread.push({ name, sizeBytes, indexedBytes: pack?.sizeBytes ?? 0, isDoubtful: doubtful?.has(name) ?? true });
     known.delete(name);
   }
   if (unread.length > 0) await packs.syncDirectory();
@@ -83,14 +86,27 @@ interface UnreadPack {
   readonly sizeBytes: number;
   /** What the index counted as durable. */
   readonly indexedBytes: number;
+  /** Its last batch may not have been synced. */
+  readonly isDoubtful: boolean;
+}
+
+/** The packs made last, and those of which that is not known. */
+async function newestOf(packs: PackStore, listed: readonly { readonly name: string }[]): Promise<ReadonlySet<string>> {
+  const made = await mapPool(listed, HEADERS_AT_ONCE, async ({ name }) => {
+    const header = await readPackHeader(packs, name);
+    return { name, at: header?.createdAtMs ?? Number.POSITIVE_INFINITY };
+  });
+  const newest = made.reduce((latest, { at }) => (Number.isFinite(at) ? Math.max(latest, at) : latest), 0);
+  return new Set(made.filter(({ at }) => at >= newest).map(({ name }) => name));
 }
 
 async function recoverPack(packs: PackStore, index: NodeIndex, catalog: PackCatalog, pack: UnreadPack) {
   const { name, sizeBytes } = pack;
   const footer = await readFooter(packs, name, sizeBytes);
   if (footer) {
+    const entries = pack.isDoubtful ? await checkedEntries(packs, pack, footer) : footer.entries;
     await packs.sync(name);
-    await indexSealed(packs, index, catalog, name, sizeBytes, footer.entries);
+    await indexSealed(packs, index, catalog, name, sizeBytes, entries);
     return "sealed";
   }
   const found: FoundRecord[] = [];
@@ -129,6 +145,28 @@ async function recoverPack(packs: PackStore, index: NodeIndex, catalog: PackCata
   await packs.sync(name);
   await indexSealed(packs, index, catalog, name, endBytes + footerBytes.length, kept);
   return endBytes < sizeBytes ? "cut" : "sealed";
+}
+
+/** The entries of a footer; those the index did not count as durable are marked damaged unless their bodies are whole. */
+async function checkedEntries(
+  packs: PackStore,
+  { name, indexedBytes }: UnreadPack,
+  { entries, footerOffset }: { readonly entries: readonly FooterEntry[]; readonly footerOffset: number },
+): Promise<readonly FoundRecord[]> {
+  if (entries.every(({ offset }) => offset < indexedBytes)) return entries;
+  const whole = new Set<number>();
+  let isRead = true;
+  const onUnreadable = () => {
+    isRead = false;
+  };
+  for await (const { offset, intact } of scanRecords(packs, name, footerOffset, onUnreadable)) if (intact) whole.add(offset);
+  if (!isRead) return entries; // what cannot be read now may be there
+  return entries.map((entry) => {
+    const isDurable = entry.offset < indexedBytes;
+    // Of a pack the index does not know any record may have been acknowledged: damage there must not pass for absence.
+    const mayBeLost = indexedBytes === 0 && entry.type !== RECORD_TYPE_BLOCK;
+    return isDurable || mayBeLost || whole.has(entry.offset) ? entry : { ...entry, damaged: true };
+  });
 }
 
 async function indexSealed(
