@@ -298,6 +298,13 @@ describe("backup", () => {
     expect((await projects.listing(result)).map((e) => e.name)).toEqual(["a", "c"]);
   });
 
+  it("goes on when a container vanishes between the list of them and its headers", async () => {
+    put("a", noise("a", 100));
+    projects.fake.seed.container({ project: projects.sourceId, name: "vanishing" });
+    projects.fake.faults.add({ match: { method: "HEAD", path: /\/vanishing$/ }, action: { status: 404 } });
+    expect((await backup(undefined, "vanishing")).found.map((f) => f.name)).toEqual([container]);
+  });
+
   it("asks for nothing that did not change", async () => {
     for (const name of ["a", "b"]) put(name, noise(name, 100));
     const first = await backup();
@@ -384,7 +391,19 @@ describe("verification sees", () => {
       "x-object-meta-kind": "slo",
       "content-type": "application/octet-stream",
     });
-    expect(await seen()).toEqual([expect.stringContaining(`${container}/static: segments: `)]);
+    for (const level of ["hash", "data"] as const)
+      expect(await seen(level)).toEqual([expect.stringContaining(`${container}/static: segments: `)]);
+  });
+
+  it("by hash, other bytes of a dynamic large object itself", async () => {
+    put("seg/1", noise("1", 5000));
+    const headers = { "x-object-manifest": `${container}/seg/` };
+    put("dynamic", noise("own", 77), { headers });
+    const restored = await projects.restore(named(await backup(), container));
+    expect(await projects.verify(restored, "hash")).toMatchObject({ verified: "hash", mismatches: [] });
+    const bytes = noise("else", 77);
+    projects.fake.seed.object({ project: projects.targetId, container, name: "dynamic", bytes, headers });
+    expect((await projects.verify(restored, "hash")).mismatches).toEqual([expect.stringMatching(/dynamic: etag: expected/)]);
   });
 
   it("settings that differ, and a container that is gone", async () => {

@@ -76,6 +76,24 @@ describe("backup", () => {
     expect(projects.fake.journal.find({ path: /\/file$/ }, mark)).toEqual([]);
   });
 
+  it("reads an image again whose parent's metadata is lost", async () => {
+    const { id } = await seed("orphan");
+    const first = await projects.backup([`glance.image/${id}`]);
+    const { document, ...rest } = named(first, "orphan");
+    if (document === undefined) throw new Error("no document");
+    const parent = { ...rest, document: { ...document, id: "00".repeat(32) } };
+    const second = await projects.backup([`glance.image/${id}`], { ...first, results: new Map([["orphan", parent]]) });
+    expect(named(second, "orphan")).toMatchObject({ state: "succeeded", sourceHash: "verified", streams: rest.streams });
+  });
+
+  it("goes on when an image vanishes while it is described", async () => {
+    const { id } = await seed("stays");
+    const gone = await seed("vanishing", { visibility: "shared" });
+    projects.fake.faults.add({ match: { method: "GET", path: new RegExp(`${gone.id}/members`) }, action: { status: 404 } });
+    const { found } = await projects.backup([`glance.image/${id}`, `glance.image/${gone.id}`]);
+    expect(found.map((f) => f.name)).toEqual(["stays"]);
+  });
+
   it("restores an image without data as one without data", async () => {
     const image = await projects.fake.seed.image({ project: projects.sourceId, name: "queued", ...FIELDS });
     const backup = await projects.backup([`glance.image/${image.id}`]);

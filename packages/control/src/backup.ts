@@ -13,12 +13,13 @@ import {
   type FrozenResource,
   type ResourceResult,
   resourceKeyText,
+  type SessionRecord,
   type SessionSource,
   type StreamStats,
   sessionOutcome,
 } from "@permafrost/model";
-import { isoTime } from "@permafrost/std";
-import { cancelledOrThrow, endSession, enterPhase, type RunContext } from "./run-context.ts";
+import { CodedError, isoTime } from "@permafrost/std";
+import { cancelledOrThrow, endSession, enterPhase, patiently, type RunContext } from "./run-context.ts";
 import type { InputBackupSpec, TenantBackupSpec } from "./session-spec.ts";
 import { sweepCloud } from "./sweep.ts";
 import { fromFailure, toFailure } from "./task-entry.ts";
@@ -38,10 +39,8 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
       throw fromFailure(found?.failure ?? { code: "TASK_LOST", message: "Discovery has no outcome" });
     const { resources, projectId, projectName, stats, warnings, unlisted } = found.result;
     const source: SessionSource = { input: "tenant", cloud, projectId, projectName };
-    const parent = await context.store.parentOf(source);
-    const before = new Map(
-      (parent === undefined ? [] : await context.store.allResults(parent)).map((r) => [resourceKeyText(r), r]),
-    );
+    const parent = await patiently(context, () => context.store.parentOf(source));
+    const before = new Map((await resultsOf(context, parent)).map((r) => [resourceKeyText(r), r]));
     for (const [index, r] of resources.entries()) {
       context.view.setResource(discovered(r, index === 0 ? stats : EMPTY_STATS), { total: r.logicalBytes });
     }
@@ -125,8 +124,8 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
 export async function runInputBackup(context: RunContext, spec: InputBackupSpec): Promise<void> {
   const source: SessionSource = { input: spec.input, name: spec.name };
   try {
-    const parent = await context.store.parentOf(source);
-    const [old] = parent === undefined ? [] : await context.store.allResults(parent);
+    const parent = await patiently(context, () => context.store.parentOf(source));
+    const [old] = await resultsOf(context, parent);
     await enterPhase(context, "stream", { source, ...(parent === undefined ? {} : { parentId: parent.id }) });
     const type = spec.input === "stream" ? "input.stream" : "input.tree";
     context.view.setResource({
@@ -181,6 +180,18 @@ function discovered(r: DiscoveredResource, stats: StreamStats): ResourceResult {
     stats,
     warnings: r.warnings,
   };
+}
+
+/** What to compare with. A parent that is damaged is no parent: everything is read again, and nothing is lost but time. */
+async function resultsOf(context: RunContext, parent: SessionRecord | undefined): Promise<ResourceResult[]> {
+  if (parent === undefined) return [];
+  try {
+    return await patiently(context, () => context.store.allResults(parent));
+  } catch (error) {
+    context.stopped.throwIfAborted();
+    if (!CodedError.is(error) || error.retry === "later") throw error;
+    return [];
+  }
 }
 
 /** A capture's result beside what discovery knew. */

@@ -7,7 +7,7 @@ import { type BlockStore, type MemoryBlockStore, memoryBlockStore } from "@perma
 import { type Bus, memoryBus, type Table } from "@permafrost/jobs";
 import { EMPTY_STATS, type Task } from "@permafrost/model";
 import { initRepository, saveSecret } from "@permafrost/repository";
-import { type Clock, CodedError, fromUtf8, systemClock, systemRandom, utf8 } from "@permafrost/std";
+import { type Clock, CodedError, fromHex, fromUtf8, systemClock, systemRandom, utf8 } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
 import { Repositories } from "./repositories.ts";
@@ -331,6 +331,16 @@ describe("a session's tasks", () => {
     const record = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
     expect([record.state, captures]).toEqual(["succeeded", 2]);
   }, 60_000);
+
+  it("have no parent when the parent's list of resources is lost", async () => {
+    const coordinator = await startCoordinator();
+    await startHost(twoVolumes);
+    const first = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    store.drop(fromHex(first.results?.id ?? ""));
+    const second = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    expect(second).toMatchObject({ state: "succeeded", counts: { succeeded: 2 } });
+    expect((await coordinator.view(second.id)).resources()).toHaveLength(2);
+  });
 
   it("that are none are taken off the queue", async () => {
     const queue = await bus.queue("tasks", { ackWaitMs: 20_000 });

@@ -6,7 +6,7 @@
  * unprotected, filled, and get visibility and protection last, so that a half-restored image is never seen by others and can always be removed.
  */
 
-import { EMPTY_STATS, type RestoreOptions } from "@permafrost/model";
+import { EMPTY_STATS, type RestoreOptions, type StreamRoot } from "@permafrost/model";
 import type { Image } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
@@ -59,7 +59,8 @@ export const glanceImage: ResourceType<ImageDocument> = {
   async *discover({ cloud }: Context): AsyncIterable<Found> {
     for await (const image of cloud.image.list({ owner: cloud.projectId })) {
       if (image.name.startsWith(TEMPORARY_PREFIX)) continue;
-      const document = await describe(cloud, image);
+      const document = await ifThere(describe(cloud, image));
+      if (document === undefined) continue;
       const captures = image.status === "active" && image.sizeBytes > 0;
       const warnings =
         captures || image.status === "active" ? [] : [`The image is ${image.status}: only its metadata is backed up`];
@@ -78,8 +79,9 @@ export const glanceImage: ResourceType<ImageDocument> = {
   async capture(context: Context, { resource, document, parent }: CaptureInput<ImageDocument>): Promise<Captured> {
     const before = parent?.streams.data;
     if (before !== undefined && parent?.document !== undefined && parent.state === "succeeded" && document.hashValue !== "") {
-      const old = (await context.reader.readDocument(parent.document)) as unknown as ImageDocument;
+      const old = await documentOf(context, parent.document);
       if (
+        old !== undefined &&
         old.hashValue === document.hashValue &&
         old.hashAlgorithm === document.hashAlgorithm &&
         before.sizeBytes === document.sizeBytes
@@ -194,6 +196,17 @@ async function make(context: Context, mark: string, { resource, document, option
   await cloud.image.upload(id, bytes, { sizeBytes: data.sizeBytes, signal });
   await cloud.image.waitFor(id, ["active"], { signal, sizeBytes: data.sizeBytes });
   return id;
+}
+
+/** The parent's document; undefined if it is damaged: then the image is read again. */
+async function documentOf(context: Context, root: StreamRoot): Promise<ImageDocument | undefined> {
+  try {
+    return (await context.reader.readDocument(root)) as unknown as ImageDocument;
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!CodedError.is(error) || error.retry === "later") throw error;
+    return undefined;
+  }
 }
 
 async function describe(cloud: Context["cloud"], image: Image): Promise<ImageDocument> {

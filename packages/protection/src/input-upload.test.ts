@@ -85,6 +85,12 @@ describe("a stream", () => {
 });
 
 describe("a tree", () => {
+  it("is stored whole beside a parent that is lost", async () => {
+    const root = { form: "block", id: "00".repeat(32), sizeBytes: 100, chunking: "content" } as const;
+    const first = await upload("fs", [file("a", "hello")]);
+    const second = await upload("fs", [file("a", "hello")], { ...first, streams: { listing: root } });
+    expect(second).toMatchObject({ state: "succeeded", streams: first.streams });
+  });
   it("keeps entries with their attributes and contents", async () => {
     const link: UploadedEntry = {
       entry: { name: "z", kind: "symlink", mode: 0o777, modifiedAtMs: 1, sizeBytes: 0, linkTarget: "a/b" },

@@ -6,7 +6,7 @@
 import { addStats, EMPTY_STATS, type ResourceResult, type StreamRoot, type StreamStats, type Task } from "@permafrost/model";
 import type { Repository, Writer } from "@permafrost/repository";
 import { type Clock, CodedError, isoTime } from "@permafrost/std";
-import { besideParent, compareNames, encodeListing, type ListingEntry, readListing } from "./listing.ts";
+import { besideParent, compareNames, encodeListing, type ListingEntry, readListing, whileReadable } from "./listing.ts";
 
 /** A file, directory or link, as it goes over the wire and into the listing. */
 export interface TreeEntry extends ListingEntry {
@@ -80,7 +80,10 @@ async function captureStream(input: UploadInput): Promise<Stored> {
 async function captureTree(input: UploadInput): Promise<Stored> {
   let stats = EMPTY_STATS;
   const listing = input.task.parent?.streams.listing;
-  const parent = listing === undefined ? undefined : readListing<TreeEntry>(input.repository.reader(), listing, input.signal);
+  const parent =
+    listing === undefined
+      ? undefined
+      : whileReadable(readListing<TreeEntry>(input.repository.reader(), listing, input.signal), input.signal);
   let last: string | undefined;
   async function* heads(): AsyncIterable<{ readonly name: string; readonly uploaded: UploadedEntry }> {
     for await (const uploaded of input.entries) {

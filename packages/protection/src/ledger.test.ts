@@ -58,6 +58,15 @@ describe("obtain", () => {
       return await make(name);
     });
   });
+  it("makes nothing once its claim is lost", async () => {
+    const claim = new AbortController();
+    const records = repository.records({ repositoryId: repository.id, sessionId: "s1", taskId: "t", fence: 1n });
+    const lost = new Ledger({ records, sessionId: "s1", kinds: [kind("snapshot", 2)], clock: quick, signal: claim.signal });
+    const obtaining = lost.obtain("snapshot", "v1", make);
+    claim.abort(new CodedError("FENCED", "another has it"));
+    await expect(obtaining).rejects.toMatchObject({ code: "FENCED" });
+    expect(objects.size).toBe(0);
+  });
   it("adopts what an earlier attempt made, and makes no second", async () => {
     const first = await ledger().obtain("snapshot", "v1", make);
     expect(await ledger().obtain("snapshot", "v1", make)).toBe(first);

@@ -52,6 +52,7 @@ export class Ledger {
   readonly #sessionId: SessionId;
   readonly #kinds: ReadonlyMap<string, TemporaryKind>;
   readonly #clock: Clock;
+  readonly #signal: AbortSignal | undefined;
   /** Entries of which a request may still be under way, sent by a worker that died or whose answer was lost. Only the sweep strikes them. */
   readonly #unsettled = new Set<string>();
 
@@ -60,11 +61,14 @@ export class Ledger {
     readonly sessionId: SessionId;
     readonly kinds: readonly TemporaryKind[];
     readonly clock: Clock;
+    /** Of the claim: once it is lost nothing is made any more, for a sweep may have begun. */
+    readonly signal?: AbortSignal;
   }) {
     this.#records = options.records;
     this.#sessionId = options.sessionId;
     this.#kinds = new Map(options.kinds.map((k) => [k.kind, k]));
     this.#clock = options.clock;
+    this.#signal = options.signal;
   }
 
   /** The name of the session's temporary object of this kind for `subject`: the same on every attempt. */
@@ -87,6 +91,7 @@ export class Ledger {
     } else {
       await this.#intend(key, { kind, name });
     }
+    this.#signal?.throwIfAborted();
     try {
       return await create(name);
     } catch (error) {

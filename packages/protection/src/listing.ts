@@ -35,6 +35,19 @@ export async function* readListing<E extends ListingEntry>(
   if (rest !== "") throw new CodedError("LISTING_BROKEN", "A listing ends in the middle of an entry");
 }
 
+/**
+ * A parent's entries as far as they can be read. What is damaged is no parent: the rest is captured anew, and nothing is lost but time.
+ * Throws what says `later`, and on an abort.
+ */
+export async function* whileReadable<E extends ListingEntry>(entries: AsyncIterable<E>, signal: AbortSignal): AsyncIterable<E> {
+  try {
+    yield* entries;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!CodedError.is(error) || error.retry === "later") throw error;
+  }
+}
+
 function parse<E extends ListingEntry>(line: string): E {
   try {
     return JSON.parse(line) as E;

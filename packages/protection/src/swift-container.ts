@@ -11,7 +11,7 @@ import type { Container, ListedObject } from "@permafrost/openstack";
 import { CodedError, mapPool } from "@permafrost/std";
 import { fieldDifferences } from "./compare.ts";
 import { ifThere } from "./if-there.ts";
-import { besideParent, encodeListing, readListing } from "./listing.ts";
+import { besideParent, encodeListing, readListing, whileReadable } from "./listing.ts";
 import type {
   Captured,
   CaptureInput,
@@ -54,7 +54,8 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
 
   async *discover({ cloud }: Context): AsyncIterable<Found> {
     for await (const { name } of cloud.object.listContainers()) {
-      const container = await cloud.object.headContainer(name);
+      const container = await ifThere(cloud.object.headContainer(name));
+      if (container === undefined) continue;
       const document = describe(name, container);
       yield { id: name, name, document, logicalBytes: container.bytes, captures: true, freezes: false };
     }
@@ -63,7 +64,7 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
   async capture(context: Context, { resource, document, parent }: CaptureInput<ContainerDocument>): Promise<Captured> {
     const { cloud, reader, writer, signal } = context;
     const before = parent?.streams.listing;
-    const old = before === undefined ? undefined : readListing<ObjectEntry>(reader, before, signal);
+    const old = before === undefined ? undefined : whileReadable(readListing<ObjectEntry>(reader, before, signal), signal);
     let stats: StreamStats = EMPTY_STATS;
     let [kept, read] = [0, 0];
     const segmentContainers = new Set<string>();

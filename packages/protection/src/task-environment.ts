@@ -26,6 +26,6 @@ export async function contextOf(environment: TaskEnvironment, target: CloudTarge
   const { repository, scope, clock, writer, signal, progress } = environment;
   const records = repository.records(scope);
   const journal = new RestoreJournal(records, scope.sessionId);
-  const ledger = new Ledger({ records, sessionId: scope.sessionId, kinds: temporaryKinds(cloud, clock, signal), clock });
+  const ledger = new Ledger({ records, sessionId: scope.sessionId, kinds: temporaryKinds(cloud, clock, signal), clock, signal });
   return { cloud, reader: repository.reader(), writer, ledger, journal, clock, sessionId: scope.sessionId, signal, progress };
 }
