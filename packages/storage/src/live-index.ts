@@ -126,7 +126,9 @@ export class LiveIndex {
 
   /** Runs `work` (one at a time) over a whole index, with no rebuild in between. INDEX_UNAVAILABLE. */
   async hold<T>(work: () => Promise<T>): Promise<T> {
-    await this.#untilWhole();
+    // Again if a rebuild began between its answer and now: that one would not wait for this work.
+    do await this.#untilWhole();
+    while (this.#rebuilding !== undefined);
     const run = work();
     this.#held = run.catch(() => undefined);
     return run;
