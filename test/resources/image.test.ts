@@ -1,6 +1,7 @@
 /** glance.image between two projects: every field there and back, what is in the way, and what the verification sees. */
 
 import { createHash } from "node:crypto";
+import type { DiscoverResult } from "@permafrost/model";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noise } from "../harness/tenant.ts";
 import { named, TwoProjects } from "./two-projects.ts";
@@ -92,6 +93,14 @@ describe("backup", () => {
     projects.fake.faults.add({ match: { method: "GET", path: new RegExp(`${gone.id}/members`) }, action: { status: 404 } });
     const { found } = await projects.backup([`glance.image/${id}`, `glance.image/${gone.id}`]);
     expect(found.map((f) => f.name)).toEqual(["stays"]);
+  });
+
+  it("does not leave out the bytes of an image that is deactivated", async () => {
+    await seed("off", { status: "deactivated" });
+    const source = { cloud: "source" };
+    const selection = { include: ["glance.image/off"], exclude: [] };
+    const { resources } = await projects.run<DiscoverResult>(projects.session(), { kind: "discover", source, selection });
+    expect(resources).toMatchObject([{ captures: true, logicalBytes: 100_001, warnings: [] }]);
   });
 
   it("restores an image without data as one without data", async () => {

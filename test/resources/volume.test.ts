@@ -1,6 +1,7 @@
 /** cinder.volume between two projects: every field there and back, what is in the way, and what the verification sees. */
 
 import { createHash } from "node:crypto";
+import type { DiscoverResult, FreezeResult } from "@permafrost/model";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noise } from "../harness/tenant.ts";
 import { named, TwoProjects } from "./two-projects.ts";
@@ -79,6 +80,21 @@ describe("backup", () => {
     expect(target(restored.targetId)).toMatchObject({ name: "broken", size: 1, metadata: FIELDS.metadata, bootable: true });
     expect((await projects.verify(restored)).mismatches).toEqual([]);
   });
+
+  it.each(["uploading", "backing-up", "retyping", "error_extending"])(
+    "does not leave out a volume with data for being %s: Cinder says why it cannot be had",
+    async (status) => {
+      const volume = seed(status, { status });
+      const { id } = volume;
+      const source = { cloud: "source" };
+      const selection = { include: [`cinder.volume/${id}`], exclude: [] };
+      const { resources } = await projects.run<DiscoverResult>(projects.session(), { kind: "discover", source, selection });
+      expect(resources).toMatchObject([{ captures: true, freezes: true, warnings: [] }]);
+      const { frozen } = await projects.run<FreezeResult>(projects.session(), { kind: "freeze", source, resources });
+      expect(frozen).toMatchObject([{ id, failure: { message: expect.stringContaining(status) } }]);
+      volume.status = "available";
+    },
+  );
 
   it("says of an encrypted volume what the backup does not hold", async () => {
     const { id } = seed("secret", { type: "luks" });

@@ -49,6 +49,8 @@ export type VolumeDocument = {
 
 /** Written by Cinder itself. */
 const SERVICE_METADATA = /^(readonly|attached_mode|permafrost_.*)$/;
+/** Without bytes worth keeping. In every other state a volume has some: whether they can be had now, Cinder says, and the session is `partial` if not. */
+const EMPTY_STATUS = /^(creating|managing|error|error_managing|deleting|error_deleting|deleted)$/;
 const GIB = 2 ** 30;
 /** Volume snapshots requested at once. A service answers them one by one anyway; without a bound a large tenant would open a thousand connections. */
 const REQUESTS_AT_ONCE = 64;
@@ -59,17 +61,17 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
   async *discover({ cloud }: Context): AsyncIterable<Found> {
     for await (const volume of cloud.volume.listVolumes({})) {
       if (volume.name.startsWith(TEMPORARY_PREFIX)) continue;
-      const ready = volume.status === "available" || volume.status === "in-use";
-      const warnings = ready ? [] : [`The volume is ${volume.status}: only its metadata is backed up`];
+      const hasData = !EMPTY_STATUS.test(volume.status);
+      const warnings = hasData ? [] : [`The volume is ${volume.status}: only its metadata is backed up`];
       if (volume.encrypted)
         warnings.push("The volume is encrypted: its bytes are backed up as they are, without the key that Barbican holds");
       yield {
         id: volume.id,
         name: volume.name,
         document: describe(volume),
-        logicalBytes: ready ? volume.sizeGiB * GIB : 0,
-        captures: ready,
-        freezes: ready,
+        logicalBytes: hasData ? volume.sizeGiB * GIB : 0,
+        captures: hasData,
+        freezes: hasData,
         warnings,
       };
     }

@@ -61,7 +61,8 @@ export const glanceImage: ResourceType<ImageDocument> = {
       if (image.name.startsWith(TEMPORARY_PREFIX)) continue;
       const document = await ifThere(describe(cloud, image));
       if (document === undefined) continue;
-      const captures = image.status === "active" && image.sizeBytes > 0;
+      // A deactivated image has its bytes; who may not read them is told so by Glance, and the session is `partial`.
+      const captures = /^(active|deactivated)$/.test(image.status) && image.sizeBytes > 0;
       const warnings =
         captures || image.status === "active" ? [] : [`The image is ${image.status}: only its metadata is backed up`];
       yield {
