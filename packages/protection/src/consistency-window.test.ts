@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { consistencyWindow } from "./consistency-window.ts";
 
 const at = (id: string, requestedAt: string, acknowledgedAt: string, failed = false) => ({
@@ -22,6 +22,21 @@ describe("consistencyWindow", () => {
       requestedFirstAt: "2026-01-01T00:00:00.100Z",
       requestedLastAt: "2026-01-01T00:00:00.200Z",
     });
+  });
+  it("takes a time without a zone, as Cinder gives it, for UTC wherever this runs", () => {
+    vi.stubEnv("TZ", "Asia/Tokyo");
+    try {
+      expect(new Date(0).getTimezoneOffset()).toBe(-540);
+      const adopted = at("a", "2026-01-01T00:00:00.000000", "2026-01-01T00:00:00.000000");
+      const window = consistencyWindow([adopted, at("b", "2026-01-01T00:00:01.000Z", "2026-01-01T00:00:02.000Z")]);
+      expect(window).toMatchObject({
+        windowMs: 2_000,
+        requestedFirstAt: "2026-01-01T00:00:00.000000",
+        requestedLastAt: "2026-01-01T00:00:01.000Z",
+      });
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
   it("leaves out what failed", () => {
     expect(
