@@ -9,8 +9,10 @@ import type { Connect } from "./api.ts";
 
 /** Standard output or standard error. */
 export interface Output {
-  /** Resolves when the text may be forgotten; waits for a slow reader. */
+  /** Resolves when the text may be forgotten; waits for a slow reader. What a reader that went away misses is dropped. */
   write(data: string | Uint8Array): Promise<void>;
+  /** Whether the reader went away (`| head`). */
+  isClosed(): boolean;
   readonly isTerminal: boolean;
   /** Width of the terminal; 80 when there is none. */
   columns(): number;

@@ -34,6 +34,15 @@ test("the command starts from a shell and from Node alike, and hands its exit co
   expect(JSON.parse(wrong.stderr.trimEnd().split("\n").at(-1) ?? "")).toMatchObject({ message_type: "exit_error", code: 2 });
 });
 
+test("a reader that goes away is no error, a full disk is one and never a stack", async () => {
+  const [gone, full] = await Promise.all([
+    start("bash", ["-c", 'set -o pipefail; "$0" --help | true', BIN]),
+    start("bash", ["-c", '"$0" --help > /dev/full', BIN]),
+  ]);
+  expect(gone).toEqual({ code: 0, stdout: "", stderr: "" });
+  expect(full).toEqual({ code: 1, stdout: "", stderr: "Error: Cannot write to standard output: ENOSPC (OUTPUT_FAILED)\n" });
+});
+
 test("a coordinator that is not there is an error that names it, never a stack", async () => {
   const ended = await start(BIN, ["sessions", "--address", "127.0.0.1:1"]);
   expect(ended.code).toBe(1);

@@ -6,7 +6,4 @@
 import { processContext } from "./process-context.ts";
 import { runCli } from "./run.ts";
 
-const context = processContext();
-// A reader that closes the pipe early (`| head`) is no error of ours.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
-process.exit(await runCli(process.argv.slice(2), context));
+process.exit(await runCli(process.argv.slice(2), processContext()));

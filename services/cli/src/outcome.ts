@@ -17,7 +17,8 @@ import type { Run } from "./run-context.ts";
 export async function reportOutcome(run: Run, followed: Followed, tableColumns?: readonly string[]): Promise<ExitCode> {
   const { session, resources } = followed;
   await printSummary(run, session, resources, tableColumns);
-  await sayProblems(run, session, resources);
+  await saySessionProblems(run, session);
+  await sayResourceProblems(run, session, resources);
   const code = outcomeCode(session, resources, run.interrupts.happened);
   const { failure } = session;
   const why = failure === undefined ? "" : `: ${failure.message} (${failure.code})`;
@@ -49,12 +50,15 @@ async function printSummary(
 
 /** `backup ID succeeded in 12s: 7 resources, 300 MiB logical, 290 MiB read, 120 MiB new, 80 MiB stored`. */
 export function summaryLine(session: Session): string {
-  if (session.dryRun && session.state === "succeeded") return `plan of ${session.resources} resources; nothing was changed`;
+  if (session.dryRun && (session.state === "succeeded" || session.state === "partial")) {
+    const conflicts = session.failed === 0 ? "" : `, ${session.failed} of which would fail`;
+    return `plan of ${countText(session.resources)}${conflicts}; nothing was changed`;
+  }
   const { startedAt, endedAt, stats } = session;
   const time =
     startedAt !== undefined && endedAt !== undefined ? ` in ${formatDuration(endedAt.getTime() - startedAt.getTime())}` : "";
   const counts = [
-    `${session.resources} resource${session.resources === 1 ? "" : "s"}`,
+    countText(session.resources),
     ...(session.failed > 0 ? [`${session.failed} failed`] : []),
     ...(session.skipped > 0 ? [`${session.skipped} skipped`] : []),
   ];
@@ -73,22 +77,38 @@ export function summaryLine(session: Session): string {
   return `${session.kind} ${session.id} ${session.state}${time}: ${[...counts, ...bytes, ...window].join(", ")}`;
 }
 
-async function sayProblems(run: Run, session: Session, resources: readonly Resource[]): Promise<void> {
+function countText(resources: number): string {
+  return `${resources} resource${resources === 1 ? "" : "s"}`;
+}
+
+// Who cancelled a session knows why everything in it stopped.
+function isNews(session: Session, failure: Failure | undefined): failure is Failure {
+  return failure !== undefined && !(session.state === "cancelled" && failure.code === "CANCELLED");
+}
+
+async function saySessionProblems(run: Run, session: Session): Promise<void> {
   for (const warning of session.warnings) await run.note(`Warning: ${printable(warning)}`);
-  // Who cancelled a session knows why everything in it stopped.
-  const isNews = (failure: Failure | undefined) =>
-    failure !== undefined && !(session.state === "cancelled" && failure.code === "CANCELLED");
-  if (session.failure !== undefined && isNews(session.failure)) {
+  if (isNews(session, session.failure)) {
     const { code, message, hint, facts } = session.failure;
     const error = new CodedError(code, message, { facts, hint });
     await run.warn(failureLines(error, run.settings.verbose).join("\n"));
   }
   if (session.state === "succeeded" && session.resources === 0)
     await run.warn("Warning: there was nothing to do: no resource was found or selected");
+}
+
+/** Every failure, mismatch and warning of a resource, and why one was skipped, on standard error. */
+export async function sayResourceProblems(run: Run, session: Session, resources: readonly Resource[]): Promise<void> {
   for (const resource of resources) {
     const name = `${resource.type} ${printable(resource.name || resource.id)}`;
-    if (isNews(resource.failure)) await run.warn(`Failed: ${name}: ${failureText(resource.failure)}`);
-    for (const mismatch of resource.mismatches) await run.warn(`Mismatch: ${name}: ${printable(mismatch)}`);
+    const { failure } = resource;
+    if (isNews(session, failure)) await run.warn(`Failed: ${name}: ${printable(failureText(failure))}`);
+    for (const mismatch of resource.mismatches) {
+      // A check says what it found as its failure; once is enough.
+      if (!failure?.message.includes(mismatch)) await run.warn(`Mismatch: ${name}: ${printable(mismatch)}`);
+    }
+    // The table of a plan has the reason.
+    if (resource.state === "skipped" && !session.dryRun) await run.note(`Skipped: ${name}: ${printable(resource.actionReason)}`);
     for (const warning of resource.warnings) await run.note(`Warning: ${name}: ${printable(warning)}`);
   }
 }

@@ -1,7 +1,7 @@
 /** The CliContext of this process: the only file of the CLI that touches `process` and the terminal. */
 
 import { homedir } from "node:os";
-import { systemClock } from "@permafrost/std";
+import { CodedError, systemClock } from "@permafrost/std";
 import type { CliContext, Output } from "./context.ts";
 
 export function processContext(): CliContext {
@@ -11,8 +11,11 @@ export function processContext(): CliContext {
     home: homedir(),
     stdin: process.stdin,
     stdinIsTerminal: process.stdin.isTTY === true,
-    stdout: streamOutput(process.stdout),
-    stderr: streamOutput(process.stderr),
+    stdout: streamOutput(process.stdout, (cause) => {
+      throw new CodedError("OUTPUT_FAILED", `Cannot write to standard output: ${cause.code ?? cause.message}`, { cause });
+    }),
+    // Nobody is left to tell.
+    stderr: streamOutput(process.stderr, () => {}),
     clock: systemClock,
     // gRPC and the prompts are loaded when they are used: help, completion and errors must be quick.
     connect: async (endpoint) => (await import("./connect.ts")).connectCluster(endpoint),
@@ -41,13 +44,26 @@ export function processContext(): CliContext {
   };
 }
 
-function streamOutput(stream: NodeJS.WriteStream): Output {
+function streamOutput(stream: NodeJS.WriteStream, onFailure: (cause: NodeJS.ErrnoException) => void): Output {
+  let isClosed = false;
+  // Each write tells its own failure; without a listener the stream would throw it a second time.
+  stream.on("error", () => {});
   return {
+    isClosed: () => isClosed,
     isTerminal: stream.isTTY === true,
     columns: () => stream.columns || 80,
-    write: (data) =>
-      new Promise((resolve, reject) => {
-        stream.write(data, (error) => (error ? reject(error) : resolve()));
-      }),
+    write: async (data) => {
+      if (isClosed) return;
+      try {
+        await new Promise<void>((resolve, reject) => {
+          stream.write(data, (error) => (error ? reject(error) : resolve()));
+        });
+      } catch (error) {
+        const cause = error as NodeJS.ErrnoException;
+        // A reader that closes the pipe early (`| head`) is no error: the command goes on to its own end and code.
+        isClosed = cause.code === "EPIPE";
+        if (!isClosed) onFailure(cause);
+      }
+    },
   };
 }

@@ -23,8 +23,18 @@ import { VERSION } from "./version.ts";
 
 /** Runs `argv` (without node and script) and answers the exit code. */
 export async function runCli(argv: readonly string[], context: CliContext): Promise<ExitCode> {
-  let code: ExitCode = EXIT.ok;
   const written: Promise<void>[] = [];
+  const code = await parse(argv, context, written);
+  try {
+    await Promise.all(written);
+    return code;
+  } catch (error) {
+    return reportFailure(context, error, styleOf(argv));
+  }
+}
+
+async function parse(argv: readonly string[], context: CliContext, written: Promise<void>[]): Promise<ExitCode> {
+  let code: ExitCode = EXIT.ok;
   const program = createProgram(context, written, (result) => {
     code = result;
   });
@@ -32,7 +42,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     await program.parseAsync([...argv], { from: "user" });
     return code;
   } catch (error) {
-    const style = { json: wantsJson(argv), verbose: argv.includes("-v") || argv.includes("--verbose") };
+    const style = styleOf(argv);
     if (!(error instanceof CommanderError)) return reportFailure(context, error, style);
     // Help and the version were asked for; a command group without its command is a mistake.
     if (error.exitCode === 0) return EXIT.ok;
@@ -42,9 +52,11 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
       usageError(firstUpper(error.message.replace(/^error: /, "")), "`permafrost --help` lists commands and options."),
       style,
     );
-  } finally {
-    await Promise.all(written);
   }
+}
+
+function styleOf(argv: readonly string[]) {
+  return { json: wantsJson(argv), verbose: argv.includes("-v") || argv.includes("--verbose") };
 }
 
 function createProgram(context: CliContext, written: Promise<void>[], onResult: (code: ExitCode) => void): Command {

@@ -97,6 +97,8 @@ export class FakeCluster implements Cluster {
   watches: (WatchSessionResponse | (() => WatchSessionResponse | Promise<WatchSessionResponse>))[][] = [];
   /** What getSession answers after the watch; default: the first session of the list. */
   ended: Session | undefined;
+  /** What cancelSession answers. */
+  cancelled: Session = session({ state: "running", phase: "clean" });
   /** Bytes and entries of the last upload. */
   uploaded: UploadRequest[] = [];
   downloadSteps: DownloadResponse[] = [];
@@ -171,7 +173,7 @@ export class FakeCluster implements Cluster {
     cancelSession: async (request) => {
       this.#note("cancelSession", request);
       this.onCancel();
-      return { session: session({ state: "running", phase: "clean" }) };
+      return { session: this.cancelled };
     },
     forgetSession: async (request) => {
       this.#note("forgetSession", request);

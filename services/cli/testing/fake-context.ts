@@ -59,6 +59,8 @@ export class FakeOutput implements Output {
   text = "";
   readonly chunks: Buffer[] = [];
   readonly isTerminal: boolean;
+  /** Set by a test: the reader is gone. */
+  closed = false;
 
   constructor(isTerminal: boolean) {
     this.isTerminal = isTerminal;
@@ -66,6 +68,10 @@ export class FakeOutput implements Output {
 
   columns(): number {
     return 100;
+  }
+
+  isClosed(): boolean {
+    return this.closed;
   }
 
   async write(data: string | Uint8Array): Promise<void> {

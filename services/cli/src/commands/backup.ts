@@ -150,8 +150,9 @@ async function upload(
   // A session that ended without its bytes takes no more of them.
   if (followed.session.state !== "succeeded") stop.abort();
   const uploadError = await sending;
-  const ownFault = uploadError !== undefined && !run.interrupts.happened && followed.session.state !== "succeeded";
-  // A session that knows why it failed says more than the broken upload does.
-  if (ownFault && (sourceError !== undefined || followed.session.failure === undefined)) throw uploadError;
+  const { state, failure } = followed.session;
+  const ownFault = uploadError !== undefined && !run.interrupts.happened && state !== "succeeded";
+  // A session that knows why it failed says more than the broken upload does; one cancelled above knows only that.
+  if (ownFault && (sourceError !== undefined || failure === undefined || state === "cancelled")) throw uploadError;
   return followed;
 }

@@ -145,6 +145,9 @@ test("a dry run says that nothing was changed, and an empty session that nothing
   plan.cluster.ended = session({ kind: "restore", dryRun: true });
   expect(await plan.run("restore", "2026", ...REPO, "--to-cloud", "c", "--dry-run")).toBe(0);
   expect(plan.stdout.text).toContain("plan of 2 resources; nothing was changed\n");
+  plan.cluster.ended = session({ kind: "restore", dryRun: true, state: "partial", failed: 1 });
+  expect(await plan.run("restore", "2026", ...REPO, "--to-cloud", "c", "--dry-run")).toBe(3);
+  expect(plan.stdout.text).toContain("plan of 2 resources, 1 of which would fail; nothing was changed\n");
   const empty = createWorld();
   empty.cluster.resourceList = [];
   empty.cluster.ended = session({ resources: 0, succeeded: 0 });
@@ -198,6 +201,12 @@ test("an upload that breaks cancels the session and says why", async () => {
   world.cluster.ended = session({ state: "cancelled" });
   expect(await world.run("backup", ...REPO, "--input", "stream")).toBe(1);
   expect(world.stderr.text).toContain("Error: node-1 is full (STORE_FULL)\n  Add a node.\n");
+  // That it was cancelled is the consequence, not the reason.
+  const failure = { code: "CANCELLED", message: "The session was cancelled", hint: "", facts: {} };
+  world.cluster.ended = session({ state: "cancelled", failure });
+  world.stderr.text = "";
+  expect(await world.run("backup", ...REPO, "--input", "stream")).toBe(1);
+  expect(world.stderr.text).toContain("Error: node-1 is full (STORE_FULL)\n  Add a node.\n");
   expect(world.cluster.requestOf("cancelSession")).toEqual({ sessionId: "20261123T170000Z-0a1b2c3d" });
 });
 
@@ -211,6 +220,36 @@ test("sessions: filters, pages, limit, any format", async () => {
     0,
   );
   expect(world.stdout.text).toBe("a\nb\nc\nd\ne\na\nd\n");
+  expect(await world.run("sessions", "--state", "suceeded")).toBe(2);
+  expect(world.stderr.text).toContain("There are: running, succeeded, partial, failed, cancelled.");
+});
+
+test("resources says in words what failed and what was skipped; session show says where to look; cancel, that it was late", async () => {
+  const failure = { code: "QUOTA", message: "the project is full", hint: "Raise it.", facts: {} };
+  const world = createWorld();
+  world.cluster.sessionList = [session({ state: "partial", failed: 1 })];
+  world.cluster.resourceList = [
+    resource({ state: "failed", failure }),
+    resource({ name: "old", state: "skipped", action: "skip", actionReason: "volume v9 has that name" }),
+  ];
+  expect(await world.run("resources", "2026")).toBe(0);
+  expect(world.stderr.text).toBe(
+    "Failed: cinder.volume data: the project is full (QUOTA); Raise it.\nSkipped: cinder.volume old: volume v9 has that name\n",
+  );
+  world.stderr.text = "";
+  expect(await world.run("resources", "2026", "--json")).toBe(0);
+  expect(world.stderr.text).toBe("");
+  expect(await world.run("session", "show", "2026")).toBe(0);
+  expect(world.stderr.text).toBe("`permafrost resources 20261123T170000Z-0a1b2c3d` says what failed and why.\n");
+  world.stderr.text = "";
+  world.stdout.text = "";
+  world.cluster.sessionList = [session({ kind: "restore", dryRun: true })];
+  expect(await world.run("resources", "2026", "-q")).toBe(0);
+  expect(world.stdout.text).toContain("| cinder.volume | old  | skip   | volume v9 has that name |\n");
+  world.stderr.text = "";
+  world.cluster.cancelled = session({ state: "succeeded" });
+  expect(await world.run("session", "cancel", "2026")).toBe(0);
+  expect(world.stderr.text).toBe("Session 20261123T170000Z-0a1b2c3d had ended before: succeeded.\n");
 });
 
 test("session show and resources take latest; session cancel an id", async () => {
@@ -313,6 +352,9 @@ test("restore to standard output gives the bytes and nothing else", async () => 
   world.cluster.downloadSteps.push({ step: { $case: "entry", value: entry } });
   expect(await world.run("restore", "latest", ...REPO, "--to-stdout")).toBe(1);
   expect(world.stderr.text).toContain("(PROTOCOL)");
+  world.stdout.closed = true;
+  expect(await world.run("restore", "latest", ...REPO, "--to-stdout")).toBe(1);
+  expect(world.stderr.text).toContain("(OUTPUT_CLOSED)");
 });
 
 test("check names what is damaged", async () => {
@@ -323,6 +365,9 @@ test("check names what is damaged", async () => {
   expect(await world.run("check", ...REPO, "--read-data")).toBe(3);
   expect(world.cluster.requestOf("startCheck")).toEqual({ repository: "production", sessionIds: [], readData: true });
   expect(world.stderr.text).toContain("Failed: cinder.volume data: bytes 65536 to 131072 are damaged (BLOCK_CORRUPT)\n");
+  world.cluster.resourceList = [resource({ state: "failed", failure, mismatches: ["bytes 65536 to 131072"] })];
+  expect(await world.run("check", ...REPO, "--read-data")).toBe(3);
+  expect(world.stderr.text).not.toContain("Mismatch");
 });
 
 test("forget asks, and removes exactly what it showed", async () => {

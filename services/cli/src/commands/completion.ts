@@ -12,6 +12,8 @@ export function addCompletion(program: Command): void {
   completion?.description("print a completion script for a shell").addHelpText(
     "after",
     `
+Bash needs the package bash-completion.
+
 Examples:
   source <(permafrost completion bash)
   permafrost completion zsh > "\${fpath[1]}/_permafrost"

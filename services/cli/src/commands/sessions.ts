@@ -1,15 +1,16 @@
 /** `permafrost sessions`, `session show|cancel`, `resources`, `check` and `forget`. */
 
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Session } from "../api.ts";
 import { EXIT } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
 import { followSession, listResources } from "../follow.ts";
 import { interrupted } from "../interrupts.ts";
 import { collect, wholeNumber, withConnection, withOutput, withRepository } from "../options.ts";
-import { reportOutcome } from "../outcome.ts";
+import { reportOutcome, sayResourceProblems } from "../outcome.ts";
 import {
   CHECK_TABLE_COLUMNS,
+  PLAN_TABLE_COLUMNS,
   RESOURCE_COLUMNS,
   RESTORE_TABLE_COLUMNS,
   SESSION_COLUMNS,
@@ -17,6 +18,13 @@ import {
 } from "../output/rows.ts";
 import { eachSession, resolveSession } from "../session-ref.ts";
 import type { Bind } from "./command.ts";
+
+const SESSION_STATES: readonly string[] = ["running", "succeeded", "partial", "failed", "cancelled"];
+
+function collectState(value: string, before: readonly string[] | undefined): readonly string[] {
+  if (!SESSION_STATES.includes(value)) throw new InvalidArgumentError(`There are: ${SESSION_STATES.join(", ")}.`);
+  return collect(value, before);
+}
 
 interface RepositoryFlag {
   readonly repository?: string;
@@ -27,7 +35,7 @@ export function addSessionCommands(program: Command, bind: Bind): void {
   withRepository(sessions)
     .option("--limit <count>", "at most so many", wholeNumber(1))
     .addOption(new Option("--kind <kind>", "only these").choices(["backup", "restore", "check"]))
-    .addOption(new Option("--state <state>", "only these; repeatable").argParser(collect));
+    .option("--state <state>", `only these; repeatable (${SESSION_STATES.join(", ")})`, collectState);
   bind(withOutput(withConnection(sessions)), SESSION_COLUMNS, async (run, _args, command) => {
     const flags = command.opts<RepositoryFlag & { limit?: number; kind?: string; state?: readonly string[] }>();
     const cluster = await run.cluster();
@@ -47,7 +55,9 @@ export function addSessionCommands(program: Command, bind: Bind): void {
     const cluster = await run.cluster();
     const sessionId = await resolveSession(cluster, reference ?? "", { repository: repositoryOrAll(command, run.context.env) });
     const answer = await cluster.sessions.getSession({ sessionId });
-    if (answer.session !== undefined) await run.printRecord(answer.session, SESSION_SHOW_COLUMNS);
+    if (answer.session === undefined) return EXIT.ok;
+    await run.printRecord(answer.session, SESSION_SHOW_COLUMNS);
+    if (answer.session.failed > 0) await run.note(`\`permafrost resources ${answer.session.id}\` says what failed and why.`);
     return EXIT.ok;
   });
   const cancel = session
@@ -57,7 +67,10 @@ export function addSessionCommands(program: Command, bind: Bind): void {
   bind(withOutput(withConnection(cancel)), SESSION_SHOW_COLUMNS, async (run, [sessionId]) => {
     const cluster = await run.cluster();
     const answer = await cluster.sessions.cancelSession({ sessionId: sessionId ?? "" });
-    if (answer.session !== undefined) await run.printRecord(answer.session, SESSION_SHOW_COLUMNS);
+    if (answer.session === undefined) return EXIT.ok;
+    await run.printRecord(answer.session, SESSION_SHOW_COLUMNS);
+    const { id, state } = answer.session;
+    if (state !== "running" && state !== "cancelled") await run.warn(`Session ${id} had ended before: ${state}.`);
     return EXIT.ok;
   });
 
@@ -68,8 +81,11 @@ export function addSessionCommands(program: Command, bind: Bind): void {
   bind(withOutput(withConnection(withRepository(resources))), RESOURCE_COLUMNS, async (run, [reference], command) => {
     const cluster = await run.cluster();
     const sessionId = await resolveSession(cluster, reference ?? "", { repository: repositoryOrAll(command, run.context.env) });
+    const { session } = await cluster.sessions.getSession({ sessionId });
     const found = await listResources(cluster, sessionId);
-    await run.printList(found, RESOURCE_COLUMNS, found.some((row) => row.action !== "") ? RESTORE_TABLE_COLUMNS : undefined);
+    await run.printList(found, RESOURCE_COLUMNS, tableColumnsOf(session));
+    // Machines have the failures in the list itself.
+    if (session !== undefined && run.settings.render.format === "table") await sayResourceProblems(run, session, found);
     return EXIT.ok;
   });
 
@@ -123,6 +139,11 @@ export function addSessionCommands(program: Command, bind: Bind): void {
     await run.printList(gone, SESSION_COLUMNS);
     return EXIT.ok;
   });
+}
+
+function tableColumnsOf(session: Session | undefined): readonly string[] | undefined {
+  if (session?.kind === "restore") return session.dryRun ? PLAN_TABLE_COLUMNS : RESTORE_TABLE_COLUMNS;
+  return session?.kind === "check" ? CHECK_TABLE_COLUMNS : undefined;
 }
 
 function repositoryOrAll(command: Command, env: Readonly<Record<string, string | undefined>>): string {

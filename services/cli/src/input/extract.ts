@@ -23,7 +23,9 @@ export async function prepareTarget(root: string): Promise<void> {
     await mkdir(root, { recursive: true });
     if ((await readdir(root)).length === 0) return;
   } catch (cause) {
-    throw new CodedError("TARGET_UNUSABLE", `Cannot write to ${root}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
+    const { code = String(cause) } = cause as NodeJS.ErrnoException;
+    const reason = code === "EEXIST" || code === "ENOTDIR" ? "it is not a directory" : code;
+    throw new CodedError("TARGET_UNUSABLE", `Cannot write to ${root}: ${reason}`, { cause });
   }
   throw new CodedError("TARGET_NOT_EMPTY", `${root} is not empty`, {
     hint: "Name a new or empty directory; nothing is ever overwritten.",

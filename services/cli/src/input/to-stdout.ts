@@ -4,7 +4,7 @@ import { CodedError } from "@permafrost/std";
 import type { DownloadResponse } from "../api.ts";
 import type { Output } from "../context.ts";
 
-/** The bytes written. Throws PROTOCOL if more than one entry comes, or what `steps` or the output throws. */
+/** The bytes written. Throws PROTOCOL if more than one entry comes, OUTPUT_CLOSED if the reader goes away, or what `steps` throws. */
 export async function writeStream(steps: AsyncIterable<DownloadResponse>, output: Output): Promise<number> {
   let bytes = 0;
   let entries = 0;
@@ -14,6 +14,11 @@ export async function writeStream(steps: AsyncIterable<DownloadResponse>, output
     }
     if (step?.$case !== "data") continue;
     await output.write(step.value);
+    if (output.isClosed()) {
+      throw new CodedError("OUTPUT_CLOSED", "The reader of standard output went away before the end", {
+        hint: "It has only the beginning of the stream.",
+      });
+    }
     bytes += step.value.length;
   }
   return bytes;

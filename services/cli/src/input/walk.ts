@@ -18,7 +18,7 @@ export interface WalkedEntry {
 
 export interface WalkProblem {
   readonly path: string;
-  /** The system's reason, such as `EACCES`; `special file` for what is no file, directory or link. */
+  /** The system's reason, such as `EACCES`; or `special file` for what is no file, directory or link, or `its name is not UTF-8`. */
   readonly reason: string;
   /** False for a special file: it has no content that a backup could miss. */
   readonly lost: boolean;
@@ -73,7 +73,9 @@ async function* walkOne(path: string, name: string, onProblem: (problem: WalkPro
     const reason = (error as NodeJS.ErrnoException).code;
     // Only the system's own refusals are about this one file.
     if (reason === undefined || error instanceof CodedError) throw error;
-    onProblem({ path, reason, lost: true });
+    // Bytes that are no UTF-8 were replaced when the name was read, so nothing is found under what came out.
+    const isForeign = reason === "ENOENT" && path.includes("\ufffd");
+    onProblem({ path, reason: isForeign ? "its name is not UTF-8" : reason, lost: true });
   }
 }
 

@@ -53,7 +53,9 @@ export class ProgressModel {
 
   /** The session's line and those of what runs; each cut to `width`. */
   lines(nowMs: number, width: number): string[] {
-    const lines = [this.sessionLine(nowMs)];
+    const whole = this.sessionLine(nowMs);
+    // On a narrow terminal the id goes first: the last line of the command says it again.
+    const lines = [whole.length > width ? this.sessionLine(nowMs, { withId: false }) : whole];
     const running = [...this.#running.values()];
     for (const { resource, rate } of running.slice(0, RESOURCE_LINES_MAX)) {
       const parts = [
@@ -69,7 +71,7 @@ export class ProgressModel {
   }
 
   /** The session's line; before the first message only the time. */
-  sessionLine(nowMs: number): string {
+  sessionLine(nowMs: number, { withId } = { withId: true }): string {
     const elapsed = formatDuration(nowMs - this.#startMs);
     const session = this.#session;
     if (session === undefined) return `starting  ${elapsed}`;
@@ -78,7 +80,7 @@ export class ProgressModel {
     const done = this.#bytesDone();
     const left = Number(session.bytesTotal - done);
     const parts = [
-      `${session.kind} ${session.id}`,
+      withId ? `${session.kind} ${session.id}` : session.kind,
       session.phase,
       share(done, session.bytesTotal),
       amount(done, session.bytesTotal),

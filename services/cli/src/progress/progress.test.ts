@@ -51,6 +51,13 @@ test("running resources have a line each, ended ones none, too many are counted"
   expect(model.lines(0, 100)).toHaveLength(1);
 });
 
+test("a terminal of 80 columns shows the ETA and the counts, without the session's id", () => {
+  const model = new ProgressModel(0);
+  model.update(running(0n), [], 0);
+  model.update(running(100n * MIB), [], 2000);
+  expect(model.lines(2000, 80)[0]).toBe("backup  stream  10%  100 MiB of 1.0 GiB  50 MiB/s  ETA 18s  1/4 resources  2.0s");
+});
+
 test("lines are cut to the terminal's width, and names cannot move the cursor", () => {
   const model = new ProgressModel(0);
   model.update(running(0n), [resource({ name: "a\u001b[5Ab", state: "running" })], 0);
