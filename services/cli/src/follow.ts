@@ -3,7 +3,7 @@
  * in the cluster, so losing the connection loses nothing: the watch is taken up again.
  */
 
-import { type Clock, CodedError } from "@permafrost/std";
+import { type Clock, CodedError, retry } from "@permafrost/std";
 import type { Cluster, Resource, Session } from "./api.ts";
 import { ProgressDisplay } from "./progress/display.ts";
 import type { Run } from "./run-context.ts";
@@ -11,6 +11,7 @@ import type { Run } from "./run-context.ts";
 /** How long the coordinator may be away before the CLI gives up watching. */
 const AWAY_MS_MAX = 120_000;
 const RETRY_MS = 1_000;
+const CANCEL_ATTEMPTS_MAX = 12;
 
 export interface Followed {
   readonly session: Session;
@@ -34,7 +35,7 @@ export async function followSession(
     // The watch goes on and sees the cancelled session end; a cancel that fails is said, and the user may leave.
     void display
       .note("Cancelling; waiting until temporary objects are removed. Ctrl-C again leaves at once.")
-      .then(() => cluster.sessions.cancelSession({ sessionId }))
+      .then(() => cancelSession(cluster, sessionId, context.clock))
       .catch((error) => display.note(`Cancelling failed: ${CodedError.from(error).message}`));
   };
   run.interrupts.handle(cancel);
@@ -74,6 +75,16 @@ async function watch(cluster: Cluster, sessionId: string, display: ProgressDispl
     }
     await clock.sleep(RETRY_MS);
   }
+}
+
+/** Asks for the cancel until it is heard: what broke the session's work often breaks the first call too. Throws the last error. */
+export async function cancelSession(cluster: Cluster, sessionId: string, clock: Clock): Promise<void> {
+  await retry(() => cluster.sessions.cancelSession({ sessionId }), {
+    attemptsMax: CANCEL_ATTEMPTS_MAX,
+    delayMs: RETRY_MS,
+    delayMsMax: 8_000,
+    clock,
+  });
 }
 
 /** All resources of a session. */

@@ -97,6 +97,8 @@ export class FakeCluster implements Cluster {
   watches: (WatchSessionResponse | (() => WatchSessionResponse | Promise<WatchSessionResponse>))[][] = [];
   /** What getSession answers after the watch; default: the first session of the list. */
   ended: Session | undefined;
+  /** Thrown by the first calls of cancelSession, one each. */
+  cancelFailures: CodedError[] = [];
   /** What cancelSession answers. */
   cancelled: Session = session({ state: "running", phase: "clean" });
   /** Bytes and entries of the last upload. */
@@ -172,6 +174,8 @@ export class FakeCluster implements Cluster {
     },
     cancelSession: async (request) => {
       this.#note("cancelSession", request);
+      const failure = this.cancelFailures.shift();
+      if (failure !== undefined) throw failure;
       this.onCancel();
       return { session: this.cancelled };
     },

@@ -7,7 +7,7 @@ import type { Cluster, StartBackupRequest, UploadRequest } from "../api.ts";
 import { resolveCloud, resolveProject } from "../cloud.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
-import { type Followed, followSession } from "../follow.ts";
+import { cancelSession, type Followed, followSession } from "../follow.ts";
 import { streamSteps, treeSteps } from "../input/steps.ts";
 import { type WalkProblem, walkTree } from "../input/walk.ts";
 import { withConnection, withOutput, withRepository, withSelection } from "../options.ts";
@@ -142,7 +142,7 @@ async function upload(
       () => undefined,
       async (error: unknown) => {
         // Without its bytes the session cannot end well; cancelled, it ends now. Ctrl-C has asked for that already.
-        if (!run.interrupts.happened) await cluster.sessions.cancelSession({ sessionId }).catch(() => undefined);
+        if (!run.interrupts.happened) await cancelSession(cluster, sessionId, run.context.clock).catch(() => undefined);
         return CodedError.from(sourceError ?? error);
       },
     );

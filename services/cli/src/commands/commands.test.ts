@@ -201,6 +201,12 @@ test("an upload that breaks cancels the session and says why", async () => {
   world.cluster.ended = session({ state: "cancelled" });
   expect(await world.run("backup", ...REPO, "--input", "stream")).toBe(1);
   expect(world.stderr.text).toContain("Error: node-1 is full (STORE_FULL)\n  Add a node.\n");
+  // What broke the upload may be away for the cancel as well.
+  world.cluster.cancelFailures = [new CodedError("NODE_UNREACHABLE", "node-1 cannot be reached", { retry: "later" })];
+  const cancels = () => world.cluster.calls.filter((call) => call.method === "cancelSession").length;
+  const before = cancels();
+  expect(await world.run("backup", ...REPO, "--input", "stream")).toBe(1);
+  expect(cancels() - before).toBe(2);
   // That it was cancelled is the consequence, not the reason.
   const failure = { code: "CANCELLED", message: "The session was cancelled", hint: "", facts: {} };
   world.cluster.ended = session({ state: "cancelled", failure });
