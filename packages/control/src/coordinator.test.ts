@@ -301,8 +301,14 @@ describe("requests", () => {
     const { id } = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
     expect(await coordinator.forget([id], true)).toHaveLength(1);
     expect(await coordinator.list("acme")).toHaveLength(1);
+    const [repository] = await coordinator.repositories.unlocked();
+    if (repository === undefined) throw new Error("no repository");
+    const records = repository.records({ repositoryId: repository.id, sessionId: id, taskId: "apply-1", fence: 1n });
+    for (const key of [`restored/${id}/glance.image/1`, `ledger/${id}/1`]) await records.put(key, 1n, utf8("{}"));
     await coordinator.forget([id], false);
     expect(await coordinator.list("acme")).toHaveLength(0);
+    expect(await records.list("restored/")).toEqual([]);
+    expect(await records.list("ledger/")).toHaveLength(1);
   });
 });
 

@@ -51,7 +51,9 @@ export class SessionStore {
     return all.map((r) => parseRecord(r.value)).sort((a, b) => (a.id < b.id ? 1 : -1));
   }
 
+  /** Removes the record and what a restore noted of its targets. What its ledger still names may be in the cloud: that stays. */
   async forget(id: SessionId): Promise<void> {
+    for (const { key, version } of await this.#records.list(`restored/${id}/`)) await this.#records.delete(key, version + 1n);
     const found = await this.#records.get(PREFIX + id);
     if (found !== undefined) await this.#records.delete(PREFIX + id, found.version + 1n);
     this.#versions.delete(id);
