@@ -19,6 +19,7 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
   const bus = await connectBus({ ...config.nats, name });
   await lifecycle.onStop("bus", () => bus.close());
   const store = await clusterStore({
+    onEvent: ({ kind, ...facts }) => logger.warn(facts, kind),
     nodes: config.nodes,
     replication: config.replication,
     tokenFile: config.tokenFile,

@@ -20,6 +20,7 @@ export async function startWorker(config: WorkerConfig, lifecycle: Lifecycle): P
   const bus = await connectBus({ ...config.nats, name });
   await lifecycle.onStop("bus", () => bus.close());
   const store = await clusterStore({
+    onEvent: ({ kind, ...facts }) => logger.warn(facts, kind),
     nodes: config.nodes,
     replication: config.replication,
     tokenFile: config.tokenFile,
