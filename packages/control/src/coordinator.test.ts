@@ -5,10 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BlockStore, type MemoryBlockStore, memoryBlockStore } from "@permafrost/blocks";
 import { type Bus, memoryBus } from "@permafrost/jobs";
-import { EMPTY_STATS, type Task } from "@permafrost/model";
+import type { Task } from "@permafrost/model";
 import { initRepository, saveSecret } from "@permafrost/repository";
 import { type Clock, CodedError, systemClock, systemRandom, utf8 } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ended, tenant, twoVolumes } from "../testing/two-volumes.ts";
 import { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
 import { Repositories } from "./repositories.ts";
 import { type TaskContext, TaskHost } from "./task-claim.ts";
@@ -72,62 +73,6 @@ const quick: Clock = {
   monotonic: () => systemClock.monotonic() * 20,
   sleep: (ms, signal) => systemClock.sleep(ms / 20, signal),
 };
-
-async function* bytesOf(text: string): AsyncIterable<Uint8Array> {
-  yield utf8(text);
-}
-
-/** A cloud of two volumes, `a` and `b`, without a cloud. */
-async function twoVolumes(task: Task, context: TaskContext): Promise<unknown> {
-  switch (task.kind) {
-    case "discover": {
-      const { root } = await context.writer.writeDocument({ version: 1 });
-      const resources = ["a", "b"].map((id) => ({
-        type: "cinder.volume",
-        id,
-        name: id,
-        document: root,
-        logicalBytes: 5,
-        freezes: true,
-        captures: true,
-        warnings: [],
-      }));
-      return { projectId: "p", projectName: "acme", resources, stats: EMPTY_STATS, warnings: [], unlisted: [] };
-    }
-    case "freeze":
-      return {
-        frozen: task.resources.map((r) => ({
-          type: r.type,
-          id: r.id,
-          detail: {},
-          requestedAt: "t",
-          acknowledgedAt: "t",
-          createdAt: "t",
-        })),
-      };
-    case "capture": {
-      const written = await context.writer.writeStream(bytesOf(`data of ${task.resource.id}`), { chunking: "fixed" });
-      return { ...task.resource, state: "succeeded", streams: { data: written.root }, stats: written.stats, warnings: [] };
-    }
-    case "sweep":
-      return { removed: 0, left: [] };
-    default:
-      throw new CodedError("ASSERTION", `unexpected ${task.kind}`);
-  }
-}
-
-const tenant = { kind: "backup", input: "tenant", target: { cloud: "lab" }, selection: { include: [], exclude: [] } } as const;
-
-async function ended(coordinator: Coordinator, id: string) {
-  return await vi.waitFor(
-    async () => {
-      const record = await coordinator.find(id);
-      expect(record.state).not.toBe("running");
-      return record;
-    },
-    { timeout: 20_000, interval: 50 },
-  );
-}
 
 describe("a tenant backup", () => {
   it("becomes a restore point with its resources, and the next names it as parent", async () => {

@@ -19,7 +19,7 @@ clouds:
 `;
 
 function files(content: Record<string, string>) {
-  return { cwd: "/work", home: "/home/me", readFile: async (path: string) => content[path] };
+  return { cwd: "/here", home: "/home/me", readFile: async (path: string) => content[path] };
 }
 
 async function failure(work: Promise<unknown>): Promise<CodedError> {
@@ -60,12 +60,12 @@ describe("clouds.yaml", () => {
     const named = (name: string) => `clouds: {${name}: {auth: {auth_url: "http://k", token: t}}}`;
     const all = {
       "/x.yaml": named("x"),
-      "/work/clouds.yaml": named("cwd"),
+      "/here/clouds.yaml": named("cwd"),
       "/home/me/.config/openstack/clouds.yaml": named("home"),
       "/etc/openstack/clouds.yaml": named("etc"),
     };
     expect((await listClouds({ env: { OS_CLIENT_CONFIG_FILE: "/x.yaml" }, ...files(all) })).names).toEqual(["x"]);
-    expect((await listClouds({ env: {}, ...files(all) })).file).toBe("/work/clouds.yaml");
+    expect((await listClouds({ env: {}, ...files(all) })).file).toBe("/here/clouds.yaml");
     expect((await loadCloud(undefined, { env: {}, ...files({ "/etc/openstack/clouds.yaml": named("etc") }) })).name).toBe("etc");
     expect((await loadCloud(undefined, { env: { OS_CLOUD: "cwd" }, ...files(all) })).name).toBe("cwd");
   });
@@ -74,7 +74,7 @@ describe("clouds.yaml", () => {
     const config = await loadCloud("a", {
       env: {},
       ...files({
-        "/work/clouds.yaml": "clouds: {a: {profile: pub, auth: {token: t}}}",
+        "/here/clouds.yaml": "clouds: {a: {profile: pub, auth: {token: t}}}",
         "/etc/openstack/clouds-public.yaml": "public-clouds: {pub: {auth: {auth_url: 'https://pub.example/v3'}, region_name: Z}}",
       }),
     });
@@ -82,17 +82,17 @@ describe("clouds.yaml", () => {
   });
 
   it("without the cloud is CLOUD_UNKNOWN, with the known names", async () => {
-    const error = await failure(loadCloud("two", { env: {}, ...files({ "/work/clouds.yaml": CLOUDS }) }));
-    expect([error.code, error.facts]).toEqual(["CLOUD_UNKNOWN", { name: "two", known: "one", file: "/work/clouds.yaml" }]);
+    const error = await failure(loadCloud("two", { env: {}, ...files({ "/here/clouds.yaml": CLOUDS }) }));
+    expect([error.code, error.facts]).toEqual(["CLOUD_UNKNOWN", { name: "two", known: "one", file: "/here/clouds.yaml" }]);
     expect((await failure(loadCloud("two", { env: {}, ...files({}) }))).facts.file).toBeUndefined();
     expect((await failure(loadCloud("envvars", { env: {}, ...files({}) }))).code).toBe("CLOUD_UNKNOWN");
   });
 
   it("that is no YAML is CLOUD_CONFIG_INVALID and does not quote a secret", async () => {
     const error = await failure(
-      loadCloud("one", { env: {}, ...files({ "/work/clouds.yaml": "clouds:\n  one: {auth: {password: hunter2\n" }) }),
+      loadCloud("one", { env: {}, ...files({ "/here/clouds.yaml": "clouds:\n  one: {auth: {password: hunter2\n" }) }),
     );
-    expect([error.code, error.facts.file]).toEqual(["CLOUD_CONFIG_INVALID", "/work/clouds.yaml"]);
+    expect([error.code, error.facts.file]).toEqual(["CLOUD_CONFIG_INVALID", "/here/clouds.yaml"]);
     expect(JSON.stringify([error.message, error.facts, error.hint])).not.toContain("hunter2");
     expect(error.cause).toBeUndefined();
   });
@@ -118,7 +118,7 @@ describe("clouds.yaml", () => {
     ],
   ])("with %s names the field %s", async (entry, field) => {
     const yaml = entry.startsWith("{") ? `clouds: {c: ${entry}}` : `clouds: {c: {${entry}}}`;
-    const error = await failure(loadCloud("c", { env: {}, ...files({ "/work/clouds.yaml": yaml }) }));
+    const error = await failure(loadCloud("c", { env: {}, ...files({ "/here/clouds.yaml": yaml }) }));
     expect([error.code, error.facts.field]).toEqual(["CLOUD_CONFIG_INVALID", field]);
   });
 });
