@@ -159,9 +159,9 @@ describe("restore", () => {
     };
     projects.fake.seed.container({ project: projects.sourceId, name: container, policy: "silver", headers });
     put("one", noise("one", 10));
-    const options = { maps: { storagePolicy: { silver: "gold" }, project: { old: "new" } } };
+    const options = { maps: { policy: { silver: "gold" }, project: { old: "new" } } };
     const resource = named(await backup(), container);
-    expect((await projects.plan([resource], { maps: { storagePolicy: { "*": "lead" } } }))[0]).toMatchObject({
+    expect((await projects.plan([resource], { maps: { policy: { "*": "lead" } } }))[0]).toMatchObject({
       action: "conflict",
       actionReason: expect.stringContaining("no storage policy lead"),
     });

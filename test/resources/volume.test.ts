@@ -1,7 +1,7 @@
 /** cinder.volume between two projects: every field there and back, what is in the way, and what the verification sees. */
 
 import { createHash } from "node:crypto";
-import type { DiscoverResult, FreezeResult } from "@permafrost/model";
+import type { DiscoverResult, FreezeResult, RestoreMaps } from "@permafrost/model";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noise } from "../harness/tenant.ts";
 import { named, TwoProjects } from "./two-projects.ts";
@@ -113,7 +113,7 @@ describe("restore", () => {
   it("applies the maps of types and zones, and the prefix, and verifies what they say", async () => {
     const { id } = seed("mapped");
     const backup = await projects.backup([`cinder.volume/${id}`]);
-    const options = { maps: { volumeType: { fast: "standard" }, availabilityZone: { "*": "nova" } }, namePrefix: "new-" };
+    const options = { maps: { "volume-type": { fast: "standard" }, zone: { "*": "nova" } }, namePrefix: "new-" };
     const restored = await projects.restore(named(backup, "mapped"), options);
     const made = target(restored.targetId);
     expect(made).toMatchObject({ name: "new-mapped", zone: "nova", description: FIELDS.description, bootable: true });
@@ -129,12 +129,12 @@ describe("restore", () => {
   it("plans a conflict for a type or zone that the target does not have", async () => {
     const { id } = seed("typed");
     const backup = await projects.backup([`cinder.volume/${id}`]);
-    const of = async (maps: object) => (await projects.plan([named(backup, "typed")], { maps }))[0];
-    expect(await of({ volumeType: { "*": "nvme" } })).toMatchObject({
+    const of = async (maps: RestoreMaps) => (await projects.plan([named(backup, "typed")], { maps }))[0];
+    expect(await of({ "volume-type": { "*": "nvme" } })).toMatchObject({
       action: "conflict",
       actionReason: expect.stringContaining("no volume type nvme"),
     });
-    expect(await of({ availabilityZone: { far: "mars" } })).toMatchObject({
+    expect(await of({ zone: { far: "mars" } })).toMatchObject({
       action: "conflict",
       actionReason: expect.stringContaining("no availability zone mars"),
     });

@@ -99,6 +99,7 @@ export async function runRestore(context: RunContext, spec: RestoreSpec): Promis
           ...base,
           id: `apply-${++number}`,
           kind: "apply" as const,
+          step: "create" as const,
           options: spec.options,
           resource: { ...original, ...actionOf(r) },
           targets: { ...targets },

@@ -32,6 +32,8 @@ export type {
   DiscoverResult,
   FreezeResult,
   FrozenResource,
+  PlannedResource,
+  PlanReference,
   PlanResult,
   RestoreMaps,
   RestoreOptions,

@@ -6,8 +6,19 @@
 import type { SessionId } from "./ids.ts";
 import type { StreamRoot, StreamStats } from "./root.ts";
 
-export type SessionKind = "backup" | "restore" | "check";
-export type SessionPhase = "prepare" | "freeze" | "stream" | "commit" | "clean" | "plan" | "apply" | "verify" | "check" | "ended";
+export type SessionKind = "backup" | "restore" | "check" | "undo";
+export type SessionPhase =
+  | "prepare"
+  | "freeze"
+  | "stream"
+  | "commit"
+  | "clean"
+  | "plan"
+  | "apply"
+  | "verify"
+  | "check"
+  | "undo"
+  | "ended";
 export type SessionState = "running" | "succeeded" | "partial" | "failed" | "cancelled";
 
 /** How well the bytes of a resource agree in time. `immutable`: the service never changes them. `fuzzy`: read while in use. */
@@ -46,8 +57,10 @@ export interface ResourceResult {
   readonly warnings: readonly string[];
   /** Restore only: id in the target cloud. */
   readonly targetId?: string;
+  /** Restore only: the name in the target, if the plan chose another. */
+  readonly targetName?: string;
   /** Restore only: what the plan says is done, and why. */
-  readonly action?: "create" | "reuse" | "skip" | "conflict";
+  readonly action?: "create" | "reuse" | "update" | "skip" | "conflict";
   readonly actionReason?: string;
   /** Restore only: the highest level of verification that this resource passed. */
   readonly verified?: VerifyLevel;
@@ -95,6 +108,10 @@ export interface SessionRecord {
   readonly warnings: readonly string[];
   /** Restore: only planned, nothing was changed. */
   readonly dryRun?: boolean;
+  /** Restore: its PlanResult as a stored document. */
+  readonly plan?: StreamRoot;
+  /** Restore: the session whose plan it applies. Undo: the restore session that it takes back. */
+  readonly appliesId?: SessionId;
 }
 
 export interface SessionSource {

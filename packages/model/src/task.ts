@@ -20,21 +20,35 @@ export interface Selection {
   readonly exclude: readonly string[];
 }
 
-/** Old name or id to new name, by kind; `*` maps what has no entry. */
-export interface RestoreMaps {
-  readonly volumeType?: Readonly<Record<string, string>>;
-  readonly availabilityZone?: Readonly<Record<string, string>>;
-  readonly storagePolicy?: Readonly<Record<string, string>>;
-  readonly project?: Readonly<Record<string, string>>;
-}
+/**
+ * Name or id in the source to name or id in the target, by kind; `*` maps what has no entry. A kind is a resource type (such as
+ * `neutron.network`, for what the project uses but does not own) or one of `volume-type`, `zone`, `policy` (of Swift), `project`, `user`, `role`.
+ */
+export type RestoreMaps = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export interface RestoreOptions {
   readonly target: CloudTarget;
   readonly maps: RestoreMaps;
-  /** What to do when the target has a resource of that name: make another beside it, keep what is there, or fail that resource. */
-  readonly onConflict: "create" | "reuse" | "skip" | "fail";
+  /**
+   * What to do when the target has a resource of that name: make another beside it, use what is there, make one under another name, leave it
+   * out, or fail it. `create` uses a resource without data that is still there under its own id.
+   */
+  readonly onConflict: "create" | "reuse" | "rename" | "skip" | "fail";
   /** Put before every restored name. */
   readonly namePrefix?: string;
+  /** Whether restored servers run. `as-backed-up` (the default): those that ran do. */
+  readonly powerOn?: "as-backed-up" | "never";
+}
+
+/** Something of the source that a resource uses and the restore does not make: found in the target, or missing there. */
+export interface PlanReference {
+  /** The kind it is mapped by; see RestoreMaps. */
+  readonly kind: string;
+  readonly id: string;
+  readonly name: string;
+  readonly targetId?: string;
+  readonly targetName?: string;
+  readonly how: "mapped" | "same-id" | "same-name" | "missing";
 }
 
 interface TaskBase {
@@ -81,6 +95,8 @@ export type Task =
   | (TaskBase & { readonly kind: "plan"; readonly options: RestoreOptions; readonly resources: readonly ResourceResult[] })
   | (TaskBase & {
       readonly kind: "apply";
+      /** `finish` comes after `create`, when what it needs is there too. */
+      readonly step: "create" | "finish";
       readonly options: RestoreOptions;
       readonly resource: ResourceResult;
       /** `type/source id` to target id of what is restored already. */
@@ -92,6 +108,13 @@ export type Task =
       readonly resource: ResourceResult;
       readonly level: VerifyLevel;
       readonly targets: Readonly<Record<string, string>>;
+    })
+  /** Removes what the restore session `restoreId` made, of one resource. */
+  | (TaskBase & {
+      readonly kind: "undo";
+      readonly target: CloudTarget;
+      readonly restoreId: SessionId;
+      readonly resource: ResourceResult;
     })
   /** Waits for a client's bytes; claimed by the worker that the client connects to, never from the queue. */
   | (TaskBase & {
@@ -120,11 +143,23 @@ export interface FreezeResult {
   readonly window?: ConsistencyWindow;
 }
 
-/** `plan`: one per resource, in an order that respects dependencies, with `action` and `actionReason` set. */
+/** One resource of a plan, with `action` and `actionReason` set. */
+export interface PlannedResource extends ResourceResult {
+  /** `type/source id` of what must be made before; with `#finished` behind it, made and finished. What is not in the plan is there. */
+  readonly dependsOn: readonly string[];
+  /** The same, of what must be there before the resource's `finish` step; absent if it has none. */
+  readonly finishAfter?: readonly string[];
+}
+
+/** Everything a restore will do. Applied exactly as it is. */
 export interface PlanResult {
   readonly projectId: string;
   readonly projectName: string;
-  readonly resources: readonly (ResourceResult & { readonly dependsOn: readonly string[] })[];
+  readonly resources: readonly PlannedResource[];
+  /** What the resources use and the restore does not make. */
+  readonly references: readonly PlanReference[];
+  /** Reasons why applying is likely to fail as a whole, such as a quota. */
+  readonly problems: readonly Failure[];
 }
 
 export interface SweepResult {
@@ -147,6 +182,7 @@ export interface TaskResults {
   readonly plan: PlanResult;
   readonly apply: ResourceResult;
   readonly verify: ResourceResult;
+  readonly undo: ResourceResult;
   readonly upload: ResourceResult;
   readonly check: CheckResult;
 }

@@ -13,7 +13,9 @@ import { type AgentOptions, openTransport } from "./http/transport.ts";
 import { type IdentityService, identityService } from "./identity/identity-service.ts";
 import { type ImageService, imageService } from "./image/image-service.ts";
 import { type CloudLogger, silentLogger } from "./logger.ts";
+import { networkExtensions } from "./network/extensions.ts";
 import { type ObjectService, objectService } from "./object/object-service.ts";
+import { type Collection, type CollectionSpec, openCollection } from "./rest/collection.ts";
 import { type VolumeService, volumeService } from "./volume/volume-service.ts";
 
 export interface OpenCloudOptions {
@@ -37,10 +39,16 @@ export interface Cloud {
   readonly userId: string;
   readonly userName: string;
   readonly region: string | undefined;
+  /** Names of the roles that the credentials have on the project. */
+  readonly roles: ReadonlySet<string>;
   /** Whether the catalog has the service for this region and interface. */
   hasService(type: ServiceType): Promise<boolean>;
   /** A client for any service of the catalog; SERVICE_MISSING comes with its first call. */
   service(type: ServiceType): ServiceClient;
+  /** A collection of plain objects; `parentId` fills the `{parent}` of its path. */
+  collection(spec: CollectionSpec, parentId?: string): Collection;
+  /** Neutron's extension aliases, asked once. Throws SERVICE_MISSING. */
+  networkExtensions(): Promise<ReadonlySet<string>>;
   /** Ends all connections; calls under way fail. */
   close(): Promise<void>;
 }
@@ -72,6 +80,13 @@ export async function openCloud(config: CloudConfig, options: OpenCloudOptions):
         // Where we logged in is where Keystone is, whatever its catalog entry says.
         endpoint: type === "identity" ? scoped.authUrl : undefined,
       });
+    const clients = new Map<ServiceType, ServiceClient>();
+    const shared = (type: ServiceType): ServiceClient => {
+      const known = clients.get(type) ?? service(type);
+      clients.set(type, known);
+      return known;
+    };
+    let extensions: Promise<ReadonlySet<string>> | undefined;
     return {
       name: scoped.name,
       identity: identityService(service("identity"), session),
@@ -85,7 +100,17 @@ export async function openCloud(config: CloudConfig, options: OpenCloudOptions):
       userName: token.user.name,
       region: scoped.regionName,
       hasService: async (type) => findEndpoint((await session.token()).catalog, type, scoped) !== undefined,
-      service,
+      roles: new Set(token.roles.map((role) => role.name)),
+      service: shared,
+      collection: (spec, parentId) => openCollection(shared(spec.service), spec, parentId),
+      networkExtensions: () => {
+        // A failure is not remembered: the next call asks again.
+        extensions ??= networkExtensions(shared("network")).catch((error: unknown) => {
+          extensions = undefined;
+          throw error;
+        });
+        return extensions;
+      },
       close: () => transport.close(),
     };
   } catch (error) {

@@ -24,6 +24,7 @@ export type { Account, ListedContainer, SwiftInfo } from "./object/account.ts";
 export type { Container, ListedObject } from "./object/containers.ts";
 export type { ObjectService } from "./object/object-service.ts";
 export type { GetObjectOptions, ObjectHeaders, PutObjectOptions } from "./object/objects.ts";
+export { type ApiObject, type Collection, type CollectionSpec, openCollection } from "./rest/collection.ts";
 export type { UploadToImageFields } from "./volume/volume-actions.ts";
 export type { AvailabilityZone, QuotaUse, VolumeType } from "./volume/volume-offers.ts";
 export type { VolumeService } from "./volume/volume-service.ts";

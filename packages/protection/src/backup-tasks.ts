@@ -8,6 +8,7 @@ import {
   type FreezeResult,
   type FrozenResource,
   type ResourceResult,
+  resourceKeyText,
   type SweepResult,
   selects,
   type Task,
@@ -84,11 +85,15 @@ async function discover(task: Extract<Task, { kind: "discover" }>, environment: 
 
 async function freeze(task: Extract<Task, { kind: "freeze" }>, environment: TaskEnvironment): Promise<FreezeResult> {
   const context = await contextOf(environment, task.source);
-  const frozen: FrozenResource[] = [];
-  for (const type of resourceTypes) {
-    const mine = task.resources.filter((r) => r.type === type.type);
-    if (mine.length > 0 && type.freeze !== undefined) frozen.push(...(await type.freeze(context, mine)));
+  const known = new Map<string, FrozenResource>();
+  const first = resourceTypes.filter((type) => type.freezesOthers === true);
+  for (const type of [...first, ...resourceTypes.filter((t) => !first.includes(t))]) {
+    const mine = task.resources.filter((r) => r.type === type.type && !known.has(resourceKeyText(r)));
+    if (mine.length === 0 || type.freeze === undefined) continue;
+    for (const f of await type.freeze(context, mine, { resources: task.resources, frozen: known }))
+      known.set(resourceKeyText(f), f);
   }
+  const frozen = [...known.values()];
   const window = consistencyWindow(frozen);
   return window === undefined ? { frozen } : { frozen, window };
 }

@@ -7,14 +7,14 @@
  */
 
 import { type DiscoveredResource, EMPTY_STATS, type FrozenResource, type StreamRoot } from "@permafrost/model";
-import type { Volume } from "@permafrost/openstack";
+import type { Cloud, Volume } from "@permafrost/openstack";
 import { CodedError, isoTime, mapPool, retry } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
 import { toFailureOf } from "./failure.ts";
 import { counted } from "./glance-image.ts";
 import { ifThere } from "./if-there.ts";
 import { TEMPORARY_PREFIX } from "./ledger.ts";
-import { decideByName } from "./name-conflict.ts";
+import { decideByName, restoredName } from "./name-conflict.ts";
 import type {
   Captured,
   CaptureInput,
@@ -25,6 +25,7 @@ import type {
   ResourceType,
   Restored,
   RestoreInput,
+  UndoInput,
   Verified,
   VerifyInput,
 } from "./resource-type.ts";
@@ -106,10 +107,11 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     return { streams: { data: written.root }, stats: written.stats, consistency: "crash", sourceHash: "none" };
   },
 
-  async plan({ cloud }: Context, { resource, document, options }: PlanInput<VolumeDocument>): Promise<Planned> {
-    const name = (options.namePrefix ?? "") + document.name;
-    const type = mapped(options.maps.volumeType, document.volumeType);
-    const zone = mapped(options.maps.availabilityZone, document.availabilityZone);
+  async plan(context: Context, { resource, document, options }: PlanInput<VolumeDocument>): Promise<Planned> {
+    const { cloud } = context;
+    const name = restoredName(document.name, resource, options);
+    const type = mapped(options.maps["volume-type"], document.volumeType);
+    const zone = mapped(options.maps.zone, document.availabilityZone);
     const types = await cloud.volume.listTypes();
     if (type !== "" && !types.some((t) => t.name === type)) {
       return {
@@ -129,7 +131,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const existing: string[] = [];
     if (name !== "") for await (const volume of cloud.volume.listVolumes({ name })) existing.push(volume.id);
     const warnings = resource.streams.data === undefined ? ["The backup has no data of this volume: it is created empty"] : [];
-    return { ...decideByName("volume", name, existing, options.onConflict), dependsOn: [], warnings };
+    return { ...decideByName("volume", name, existing, options.onConflict, context.sessionId), dependsOn: [], warnings };
   },
 
   async restore(context: Context, { resource, document, options }: RestoreInput<VolumeDocument>): Promise<Restored> {
@@ -154,9 +156,9 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const volume = await cloud.volume.getVolume(targetId);
     const expected = comparable({
       ...document,
-      name: (options.namePrefix ?? "") + document.name,
-      volumeType: mapped(options.maps.volumeType, document.volumeType),
-      availabilityZone: mapped(options.maps.availabilityZone, document.availabilityZone),
+      name: restoredName(document.name, resource, options),
+      volumeType: mapped(options.maps["volume-type"], document.volumeType),
+      availabilityZone: mapped(options.maps.zone, document.availabilityZone),
     });
     const mismatches = fieldDifferences(expected, comparable(describe(volume)));
     const data = resource.streams.data;
@@ -165,6 +167,31 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const differs = await ledger.using(() => differenceOf(context, { volumeId: targetId, sizeGiB: volume.sizeGiB, data }));
     if (differs !== undefined) mismatches.push(`data: first difference at byte ${differs}`);
     return { level: "data", mismatches };
+  },
+
+  async undo({ cloud, signal }: Context, { targetId }: UndoInput<VolumeDocument>): Promise<void> {
+    if ((await ifThere(cloud.volume.getVolume(targetId))) === undefined) return;
+    await cloud.volume.deleteVolume(targetId);
+    await cloud.volume.waitForVolumeGone(targetId, { signal });
+  },
+
+  async find(cloud: Cloud, nameOrId: string): Promise<{ id: string; name: string }[]> {
+    const byId = await ifThere(cloud.volume.getVolume(nameOrId));
+    const found = byId === undefined ? await Array.fromAsync(cloud.volume.listVolumes({ name: nameOrId })) : [byId];
+    return found.map(({ id, name }) => ({ id, name }));
+  },
+
+  coverage: {
+    captured: [
+      ...["name", "description", "size", "volume_type", "availability_zone", "bootable", "encrypted", "multiattach"],
+      ...["metadata", "volume_image_metadata", "data"],
+    ],
+    restored: [
+      ...["name", "description", "size", "volume_type", "availability_zone", "bootable", "metadata", "volume_image_metadata"],
+      "data",
+    ],
+    roles: { capture: "member", restore: "member" },
+    reported: { encrypted: "the bytes are captured as they are, without the key that Barbican holds" },
   },
 };
 
@@ -241,13 +268,13 @@ async function freezeOne(context: Context, resource: DiscoveredResource): Promis
 async function make(context: Context, { resource, document, options }: PlanInput<VolumeDocument>): Promise<string> {
   const { cloud, ledger, signal } = context;
   const data = resource.streams.data;
-  const zone = mapped(options.maps.availabilityZone, document.availabilityZone);
-  const type = mapped(options.maps.volumeType, document.volumeType);
+  const zone = mapped(options.maps.zone, document.availabilityZone);
+  const type = mapped(options.maps["volume-type"], document.volumeType);
   let imageId: string | undefined;
   const volumeId = await ledger.obtain(UNFINISHED_VOLUME, resource.id, async (mark) => {
     if (data !== undefined) imageId = await uploadTemporary(context, resource.id, data, document);
     const { id } = await cloud.volume.createVolume({
-      name: (options.namePrefix ?? "") + document.name,
+      name: restoredName(document.name, resource, options),
       description: document.description,
       sizeGiB: document.sizeGiB,
       ...(type === "" ? {} : { volumeType: type }),

@@ -7,12 +7,12 @@
  */
 
 import { EMPTY_STATS, type RestoreOptions, type StreamRoot } from "@permafrost/model";
-import type { Image } from "@permafrost/openstack";
+import type { Cloud, Image } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
 import { ifThere } from "./if-there.ts";
 import { TEMPORARY_PREFIX } from "./ledger.ts";
-import { decideByName } from "./name-conflict.ts";
+import { decideByName, restoredName } from "./name-conflict.ts";
 import type {
   Captured,
   CaptureInput,
@@ -23,6 +23,7 @@ import type {
   ResourceType,
   Restored,
   RestoreInput,
+  UndoInput,
   Verified,
   VerifyInput,
 } from "./resource-type.ts";
@@ -50,6 +51,7 @@ export type ImageDocument = {
 };
 
 /** Set by services for their own use; Glance or Nova make them anew, or refuse them. */
+const IMAGE_ID = /^[0-9a-f-]{32,36}$/i;
 const SERVICE_PROPERTY =
   /^(os_glance_|owner_(id|project_name|user_name)$|image_location$|instance_uuid$|user_id$|boot_roles$|base_image_ref$|permafrost_|stores$|cinder_encryption_key_deletion_policy$)/;
 
@@ -115,11 +117,12 @@ export const glanceImage: ResourceType<ImageDocument> = {
     };
   },
 
-  async plan({ cloud }: Context, { resource, document, options }: PlanInput<ImageDocument>): Promise<Planned> {
-    const name = (options.namePrefix ?? "") + document.name;
+  async plan(context: Context, { resource, document, options }: PlanInput<ImageDocument>): Promise<Planned> {
+    const { cloud } = context;
+    const name = restoredName(document.name, resource, options);
     const existing: string[] = [];
     for await (const image of cloud.image.list({ owner: cloud.projectId, name })) existing.push(image.id);
-    const decided = decideByName("image", name, existing, options.onConflict);
+    const decided = decideByName("image", name, existing, options.onConflict, context.sessionId);
     const warnings =
       resource.streams.data === undefined && decided.action === "create"
         ? ["The backup has no data of this image: it is created empty"]
@@ -154,7 +157,7 @@ export const glanceImage: ResourceType<ImageDocument> = {
     const image = await context.cloud.image.get(targetId);
     const have = await describe(context.cloud, image);
     const mismatches = fieldDifferences(
-      comparable({ ...document, name: (options.namePrefix ?? "") + document.name }),
+      comparable({ ...document, name: restoredName(document.name, resource, options) }),
       comparable(have),
     );
     mismatches.push(...sharingDifferences(document, have, options.maps, context.cloud.projectId));
@@ -175,6 +178,30 @@ export const glanceImage: ResourceType<ImageDocument> = {
     if (differs !== undefined) mismatches.push(`data: first difference at byte ${differs}`);
     return { level: "data", mismatches };
   },
+
+  async undo({ cloud, signal }: Context, { targetId }: UndoInput<ImageDocument>): Promise<void> {
+    const image = await ifThere(cloud.image.get(targetId));
+    if (image === undefined) return;
+    if (image.protected) await cloud.image.update(targetId, { protected: false });
+    await cloud.image.delete(targetId);
+    await cloud.image.waitForGone(targetId, { signal });
+  },
+
+  async find(cloud: Cloud, nameOrId: string): Promise<{ id: string; name: string }[]> {
+    const byId = IMAGE_ID.test(nameOrId) ? await ifThere(cloud.image.get(nameOrId)) : undefined;
+    const found = byId === undefined ? await Array.fromAsync(cloud.image.list({ name: nameOrId })) : [byId];
+    return found.map(({ id, name }) => ({ id, name }));
+  },
+
+  coverage: {
+    captured: ["*", "members", "data"],
+    restored: [
+      ...["name", "visibility", "protected", "os_hidden", "disk_format", "container_format", "min_disk", "min_ram"],
+      ...["tags", "members", "custom properties", "data"],
+    ],
+    roles: { capture: "member", restore: "member" },
+    reported: { "visibility public": "a member may not publish an image: it stays private" },
+  },
 };
 
 /** The target with its data, private, unprotected and marked as unfinished. Glance takes data once: what broke off is begun again. */
@@ -182,7 +209,7 @@ async function make(context: Context, mark: string, { resource, document, option
   const { cloud, reader, signal } = context;
   const properties = Object.fromEntries(Object.entries(document.properties).filter(([k]) => !SERVICE_PROPERTY.test(k)));
   const { id } = await cloud.image.create({
-    name: (options.namePrefix ?? "") + document.name,
+    name: restoredName(document.name, resource, options),
     visibility: "private",
     protected: false,
     ...(document.diskFormat === "" ? {} : { diskFormat: document.diskFormat, containerFormat: document.containerFormat }),

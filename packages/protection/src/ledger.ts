@@ -13,7 +13,7 @@
 import { createHash } from "node:crypto";
 import type { Failure, SessionId, SweepResult } from "@permafrost/model";
 import type { Records } from "@permafrost/repository";
-import { type Clock, CodedError, fromUtf8, mapPool, utf8 } from "@permafrost/std";
+import { type Clock, CodedError, fromUtf8, type Json, mapPool, utf8 } from "@permafrost/std";
 import { toFailureOf } from "./failure.ts";
 
 /** How objects of one kind are found and removed; see `temporaries.ts`. */
@@ -22,8 +22,8 @@ export interface TemporaryKind {
   readonly kind: string;
   /** Sweeping goes from low to high: an image before its volume before its volume snapshot. */
   readonly order: number;
-  /** The objects of exactly this name in the project. More than one after a lost answer. */
-  find(name: string): Promise<readonly FoundTemporary[]>;
+  /** The objects of exactly this name in the project; for a kind without names, those that `detail` describes. More than one after a lost answer. */
+  find(name: string, detail: Json | undefined): Promise<readonly FoundTemporary[]>;
   /** Removes the object and waits until it is gone. An object that is gone already is no error. */
   remove(id: string): Promise<void>;
 }
@@ -37,6 +37,8 @@ export interface FoundTemporary {
 interface LedgerEntry {
   readonly kind: string;
   readonly name: string;
+  /** What its kind needs to find an object that cannot carry the name. */
+  readonly detail?: Json;
 }
 
 /** Every temporary object's name starts with it. */
@@ -78,18 +80,18 @@ export class Ledger {
 
   /**
    * The id of the session's temporary object of this kind for `subject` (such as the volume's id): adopted if an earlier attempt
-   * made it, else made by `create`, which is given the name to use.
+   * made it, else made by `create`, which is given the name to use. `detail` is stored with the intent, once.
    */
-  async obtain(kind: string, subject: string, create: (name: string) => Promise<string>): Promise<string> {
+  async obtain(kind: string, subject: string, create: (name: string) => Promise<string>, detail?: Json): Promise<string> {
     const name = this.nameOf(kind, subject);
     const key = this.#keyOf(name);
     const known = await this.#records.get(key);
     if (known !== undefined) {
       this.#unsettled.add(name);
-      const usable = await this.#adopt(kind, name);
+      const usable = await this.#adopt(entryOf(known.value));
       if (usable !== undefined) return usable;
     } else {
-      await this.#intend(key, { kind, name });
+      await this.#intend(key, detail === undefined ? { kind, name } : { kind, name, detail });
     }
     this.#signal?.throwIfAborted();
     try {
@@ -99,7 +101,8 @@ export class Ledger {
       this.#unsettled.add(name);
       // The request may have been applied: look before making another.
       await this.#clock.sleep(LATE_ANSWER_MS);
-      const usable = await this.#adopt(kind, name);
+      const intent = await this.#records.get(key);
+      const usable = intent === undefined ? undefined : await this.#adopt(entryOf(intent.value));
       if (usable !== undefined) return usable;
       throw error;
     }
@@ -137,10 +140,24 @@ export class Ledger {
   }
 
   /** A usable object that an earlier attempt made; those that are not are removed. */
-  async #adopt(kind: string, name: string): Promise<string | undefined> {
-    const found = await this.#kindOf(kind).find(name);
+  async #adopt({ kind, name, detail }: LedgerEntry): Promise<string | undefined> {
+    const found = await this.#kindOf(kind).find(name, detail);
     for (const { id, usable } of found) if (!usable) await this.#kindOf(kind).remove(id);
     return found.find((f) => f.usable)?.id;
+  }
+
+  /** Stores another `detail` with the entry: for a kind without names, that the object made is to be kept. */
+  async amend(kind: string, subject: string, detail: Json): Promise<void> {
+    const name = this.nameOf(kind, subject);
+    const known = await this.#records.get(this.#keyOf(name));
+    if (known === undefined) return;
+    await this.#records.put(this.#keyOf(name), known.version + 1n, utf8(JSON.stringify({ kind, name, detail })));
+  }
+
+  /** The detail that an earlier attempt stored with its intent. */
+  async detailOf(kind: string, subject: string): Promise<Json | undefined> {
+    const known = await this.#records.get(this.#keyOf(this.nameOf(kind, subject)));
+    return known === undefined ? undefined : entryOf(known.value).detail;
   }
 
   /** Removes the object and then its entry, which stays for the sweep if there may be a second object of its name yet. */
@@ -153,7 +170,7 @@ export class Ledger {
   /** Removes every object that the session's entries name. What cannot be removed stays in the ledger and is reported. */
   async sweep(): Promise<SweepResult> {
     const records = await this.#records.list(`ledger/${this.#sessionId}/`);
-    const entries = records.map((r) => JSON.parse(fromUtf8(r.value)) as LedgerEntry);
+    const entries = records.map((r) => entryOf(r.value));
     const first = await this.#removeAll(entries);
     // A request that was under way when its worker died may still be applied: look a second time before forgetting it.
     if (first.absent.length > 0) await this.#clock.sleep(LATE_ANSWER_MS);
@@ -172,7 +189,7 @@ export class Ledger {
       const level = entries.filter((e) => this.#kindOf(e.kind).order === order);
       await mapPool(level, REMOVED_AT_ONCE, async (entry) => {
         try {
-          const found = await this.#kindOf(entry.kind).find(entry.name);
+          const found = await this.#kindOf(entry.kind).find(entry.name, entry.detail);
           if (found.length === 0) return void absent.push(entry);
           for (const { id } of found) await this.#kindOf(entry.kind).remove(id);
           removed += found.length;
@@ -199,6 +216,10 @@ export class Ledger {
     if (found === undefined) throw new CodedError("ASSERTION", `No temporary kind ${kind}`);
     return found;
   }
+}
+
+function entryOf(value: Uint8Array): LedgerEntry {
+  return JSON.parse(fromUtf8(value)) as LedgerEntry;
 }
 
 function digest(text: string): string {

@@ -28,6 +28,12 @@ export class RestoreJournal {
     await this.#records.put(key, (known?.version ?? 0n) + 1n, utf8(JSON.stringify({ type, sourceId, targetId })));
   }
 
+  /** Forgets it: the target is known to be gone. */
+  async strike(type: string, sourceId: string): Promise<void> {
+    const known = await this.#records.get(this.#keyOf(type, sourceId));
+    if (known !== undefined) await this.#records.delete(this.#keyOf(type, sourceId), known.version + 1n);
+  }
+
   #keyOf(type: string, sourceId: string): string {
     return `restored/${this.#sessionId}/${type}/${Buffer.from(sourceId, "utf8").toString("hex").slice(0, 256)}`;
   }

@@ -1,16 +1,18 @@
-/** The tasks of a restore: plan, apply, verify. */
+/** The tasks of a restore: plan, apply, verify, and undo. */
 
-import { EMPTY_STATS, type PlanResult, type ResourceResult, type Task } from "@permafrost/model";
+import { EMPTY_STATS, type PlanResult, type ResourceResult, resourceKeyText, type Task } from "@permafrost/model";
 import { CodedError, isoTime, type Json } from "@permafrost/std";
 import { withoutCycles } from "./dependency-cycles.ts";
-import type { Context } from "./resource-type.ts";
+import { References } from "./resolve-reference.ts";
+import type { Context, PlanScope } from "./resource-type.ts";
 import { resourceType, resourceTypes } from "./resource-types.ts";
+import { RestoreJournal } from "./restore-journal.ts";
 import { contextOf, type TaskEnvironment } from "./task-environment.ts";
 
-type RestoreTask = Extract<Task, { readonly kind: "plan" | "apply" | "verify" }>;
+type RestoreTask = Extract<Task, { readonly kind: "plan" | "apply" | "verify" | "undo" }>;
 
 export async function runRestoreTask(task: RestoreTask, environment: TaskEnvironment): Promise<PlanResult | ResourceResult> {
-  const context = await contextOf(environment, task.options.target);
+  const context = await contextOf(environment, task.kind === "undo" ? task.target : task.options.target);
   switch (task.kind) {
     case "plan":
       return await plan(task, context);
@@ -18,6 +20,8 @@ export async function runRestoreTask(task: RestoreTask, environment: TaskEnviron
       return await apply(task, context);
     case "verify":
       return await verify(task, context);
+    case "undo":
+      return await undo(task, context, new RestoreJournal(environment.repository.records(environment.scope), task.restoreId));
   }
 }
 
@@ -30,6 +34,9 @@ async function documentOf(context: Context, resource: ResourceResult): Promise<J
 async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Promise<PlanResult> {
   const order = new Map(resourceTypes.map((t, index) => [t.type, index]));
   const resources: PlanResult["resources"][number][] = [];
+  const included = new Set(task.resources.map(resourceKeyText));
+  const references = new References(context.cloud, task.options.maps);
+  const scope: PlanScope = { includes: (key) => included.has(key), resolve: (wanted) => references.resolve(wanted) };
   const sorted = [...task.resources].sort((a, b) => (order.get(a.type) ?? 0) - (order.get(b.type) ?? 0));
   for (const resource of sorted) {
     if (!order.has(resource.type)) {
@@ -42,24 +49,40 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
       continue;
     }
     const document = await documentOf(context, resource);
-    const planned = await resourceType(resource.type).plan(context, { resource, document, options: task.options });
+    const planned = await resourceType(resource.type).plan(context, { resource, document, options: task.options }, scope);
     resources.push({
       ...resource,
       action: planned.action,
       actionReason: planned.reason,
       dependsOn: planned.dependsOn,
+      ...(planned.finishAfter === undefined ? {} : { finishAfter: planned.finishAfter }),
+      ...(planned.targetName === undefined ? {} : { targetName: planned.targetName }),
       warnings: planned.warnings ?? [],
       ...(planned.targetId === undefined ? {} : { targetId: planned.targetId }),
     });
   }
-  return { projectId: context.cloud.projectId, projectName: context.cloud.projectName, resources: withoutCycles(resources) };
+  return {
+    projectId: context.cloud.projectId,
+    projectName: context.cloud.projectName,
+    resources: withoutCycles(resources),
+    references: await references.all(),
+    problems: [],
+  };
 }
 
 async function apply(task: Extract<Task, { kind: "apply" }>, context: Context): Promise<ResourceResult> {
   const startedAt = isoTime(context.clock.now());
   const { resource, options, targets } = task;
   const document = await documentOf(context, resource);
-  const restored = await resourceType(resource.type).restore(context, { resource, document, options, targets });
+  const type = resourceType(resource.type);
+  if (task.step === "finish") {
+    const { targetId } = resource;
+    if (targetId === undefined)
+      throw new CodedError("ASSERTION", `Nothing to finish: ${resource.type} ${resource.name} has no target`);
+    const warnings = (await type.finish?.(context, { resource, document, options, targets, targetId })) ?? [];
+    return { ...resource, state: "succeeded", warnings, endedAt: isoTime(context.clock.now()) };
+  }
+  const restored = await type.restore(context, { resource, document, options, targets });
   return {
     ...resource,
     state: "succeeded",
@@ -85,4 +108,15 @@ async function verify(task: Extract<Task, { kind: "verify" }>, context: Context)
     targetId: resource.targetId,
   });
   return { ...resource, state: "succeeded", stats: EMPTY_STATS, verified: verified.level, mismatches: verified.mismatches };
+}
+
+/** What the journal does not have was not made by that restore, or is taken back already. */
+async function undo(task: Extract<Task, { kind: "undo" }>, context: Context, journal: RestoreJournal): Promise<ResourceResult> {
+  const { resource } = task;
+  const targetId = await journal.find(resource.type, resource.id);
+  if (targetId === undefined) return { ...resource, state: "skipped" };
+  const document = await documentOf(context, resource);
+  await resourceType(resource.type).undo(context, { resource, document, targetId });
+  await journal.strike(resource.type, resource.id);
+  return { ...resource, state: "succeeded", targetId, endedAt: isoTime(context.clock.now()) };
 }

@@ -17,6 +17,7 @@ export async function runTask(task: Task, environment: TaskEnvironment): Promise
     case "plan":
     case "apply":
     case "verify":
+    case "undo":
       return await runRestoreTask(task, environment);
     case "check":
       return await checkResource(task, environment);

@@ -22,6 +22,7 @@ import type {
   ResourceType,
   Restored,
   RestoreInput,
+  UndoInput,
   Verified,
   VerifyInput,
 } from "./resource-type.ts";
@@ -109,7 +110,7 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
   async plan({ cloud }: Context, { resource, document, options }: PlanInput<ContainerDocument>): Promise<Planned> {
     const name = (options.namePrefix ?? "") + document.name;
     const dependsOn = (document.segmentContainers ?? []).map((c) => `swift.container/${c}`);
-    const policy = mappedPolicy(options.maps.storagePolicy, document.storagePolicy);
+    const policy = mappedPolicy(options.maps.policy, document.storagePolicy);
     const policies = (await cloud.object.info()).policies;
     if (policy !== "" && !policies.includes(policy)) {
       return {
@@ -139,10 +140,13 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
     const name = (options.namePrefix ?? "") + document.name;
     const headers = targetHeaders(document, options.maps.project);
     const early = Object.fromEntries(Object.entries(headers).filter(([k]) => !LAST_HEADER.test(k)));
-    const policy = mappedPolicy(options.maps.storagePolicy, document.storagePolicy);
+    const policy = mappedPolicy(options.maps.policy, document.storagePolicy);
     // A quota that an earlier attempt set would refuse the rest.
     const quotas = Object.keys(headers).filter((k) => QUOTA_HEADER.test(k));
     for (const quota of quotas) early[quota] = "";
+    // What is there with objects of its own is the user's: an undo leaves it.
+    const before = await ifThere(cloud.object.headContainer(name));
+    if (before === undefined || before.objects === 0) await context.journal.note("swift.container", resource.id, name);
     await cloud.object.putContainer(name, { ...early, ...(policy === "" ? {} : { "x-storage-policy": policy }) });
     const listing = resource.streams.listing;
     let stats: StreamStats = EMPTY_STATS;
@@ -186,7 +190,7 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
     const mismatches = fieldDifferences(
       {
         headers: targetHeaders(document, options.maps.project),
-        storagePolicy: mappedPolicy(options.maps.storagePolicy, document.storagePolicy),
+        storagePolicy: mappedPolicy(options.maps.policy, document.storagePolicy),
       },
       container,
     );
@@ -198,6 +202,34 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
       mismatches.push(...found.flat());
     }
     return { level, mismatches };
+  },
+
+  /** The objects that the restore put there, and the container if nothing else is in it. */
+  async undo({ cloud, reader, signal }: Context, { resource, targetId }: UndoInput<ContainerDocument>): Promise<void> {
+    const listing = resource.streams.listing;
+    if (listing !== undefined)
+      await mapPool(readListing<ObjectEntry>(reader, listing, signal), OBJECTS_AT_ONCE, (entry) =>
+        cloud.object.deleteObject(targetId, entry.name),
+      );
+    const there = await ifThere(cloud.object.headContainer(targetId));
+    if (there === undefined) return;
+    for await (const object of cloud.object.listObjects(targetId, { signal }))
+      throw new CodedError(
+        "CONFLICT",
+        `Container ${targetId} has objects that the restore did not put there, such as ${object.name}`,
+        {
+          facts: { container: targetId, object: object.name },
+          hint: "Move or delete them, then undo again.",
+        },
+      );
+    await cloud.object.deleteContainer(targetId);
+  },
+
+  coverage: {
+    captured: ["metadata", "access lists", "quotas", "storage policy", "objects with their headers", "SLO and DLO manifests"],
+    restored: ["metadata", "access lists", "quotas", "storage policy", "objects with their headers", "SLO and DLO manifests"],
+    roles: { capture: "member", restore: "member" },
+    reported: { "last-modified": "Swift sets it to the time of the restore" },
   },
 };
 

@@ -5,7 +5,9 @@ import type { Cloud } from "@permafrost/openstack";
 import type { Repository, Writer } from "@permafrost/repository";
 import type { Clock } from "@permafrost/std";
 import { Ledger } from "./ledger.ts";
+import { finderOf } from "./reference-kinds.ts";
 import type { Context } from "./resource-type.ts";
+import { resourceTypes } from "./resource-types.ts";
 import { RestoreJournal } from "./restore-journal.ts";
 import { temporaryKinds } from "./temporaries.ts";
 
@@ -26,6 +28,33 @@ export async function contextOf(environment: TaskEnvironment, target: CloudTarge
   const { repository, scope, clock, writer, signal, progress } = environment;
   const records = repository.records(scope);
   const journal = new RestoreJournal(records, scope.sessionId);
-  const ledger = new Ledger({ records, sessionId: scope.sessionId, kinds: temporaryKinds(cloud, clock, signal), clock, signal });
-  return { cloud, reader: repository.reader(), writer, ledger, journal, clock, sessionId: scope.sessionId, signal, progress };
+  const kinds = [
+    ...temporaryKinds(cloud, clock, signal),
+    ...resourceTypes.flatMap((type) => type.temporaries?.({ cloud, clock, signal }) ?? []),
+  ];
+  const ledger = new Ledger({ records, sessionId: scope.sessionId, kinds, clock, signal });
+  const names = new Map<string, Promise<string>>();
+  const nameOf = (kind: string, id: string): Promise<string> => {
+    const key = `${kind}/${id}`;
+    const known = names.get(key) ?? lookUp(cloud, kind, id);
+    names.set(key, known);
+    return known;
+  };
+  return {
+    cloud,
+    reader: repository.reader(),
+    writer,
+    ledger,
+    journal,
+    clock,
+    sessionId: scope.sessionId,
+    signal,
+    progress,
+    nameOf,
+  };
+}
+
+async function lookUp(cloud: Cloud, kind: string, id: string): Promise<string> {
+  const found = await finderOf(kind)?.(cloud, id);
+  return found?.find((f) => f.id === id)?.name ?? "";
 }

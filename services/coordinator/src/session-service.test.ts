@@ -111,9 +111,9 @@ describe("a restore", () => {
       options: {
         target: { cloud: "lab", project: "p2" },
         maps: {
-          volumeType: { ssd: "fast" },
-          availabilityZone: { "*": "nova" },
-          storagePolicy: { gold: "silver" },
+          "volume-type": { ssd: "fast" },
+          zone: { "*": "nova" },
+          policy: { gold: "silver" },
           project: { friends: "others" },
         },
         onConflict: "reuse",

@@ -65,9 +65,9 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
         options: {
           target: { cloud: request.cloud, ...(request.project === "" ? {} : { project: request.project }) },
           maps: {
-            volumeType: request.volumeTypes,
-            availabilityZone: request.availabilityZones,
-            storagePolicy: request.storagePolicies,
+            "volume-type": request.volumeTypes,
+            zone: request.availabilityZones,
+            policy: request.storagePolicies,
             project: request.projects,
           },
           onConflict,

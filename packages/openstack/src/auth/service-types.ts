@@ -12,6 +12,7 @@ export type ServiceType =
   | "network"
   | "load-balancer"
   | "key-manager"
+  | "dns"
   | "placement";
 
 export interface ServiceKind {
@@ -36,6 +37,7 @@ export const SERVICE_KINDS: Readonly<Record<ServiceType, ServiceKind>> = {
   network: { aliases: ["network"], version: { path: "/v2.0", anywhere: false } },
   "load-balancer": { aliases: ["load-balancer"], version: { path: "/v2.0", anywhere: false } },
   "key-manager": { aliases: ["key-manager"], version: { path: "/v1", anywhere: false } },
+  dns: { aliases: ["dns"], version: { path: "/v2", anywhere: false } },
   placement: { aliases: ["placement"] },
 };
 

@@ -1,0 +1,95 @@
+/**
+ * A REST collection of plain JSON objects, such as Neutron's `/networks`: what all of them have in common, so that a service's file
+ * says only its path and its names. Objects are given as the API has them; what the fields mean is the caller's business.
+ */
+
+import { CodedError, type Json, type JsonObject } from "@permafrost/std";
+import type { ServiceType } from "../auth/service-types.ts";
+import { listAll, nextOf } from "../http/pager.ts";
+import type { Query, ServiceClient } from "../http/service-client.ts";
+
+export interface CollectionSpec {
+  readonly service: ServiceType;
+  /** Below the endpoint; `{parent}` is the id of the object that the collection belongs to. */
+  readonly path: string;
+  /** The envelope of one object. */
+  readonly singular: string;
+  /** The envelope of a list; also the start of `<plural>_links`. */
+  readonly plural: string;
+  /** Neutron: the alias of the extension that adds the collection. Without it the URL is 404. */
+  readonly extension?: string;
+  /** How an object is changed; default PUT. */
+  readonly updateMethod?: "PUT" | "PATCH";
+  /** Sent with every listing, such as a page size. */
+  readonly listQuery?: Query;
+  /** Sent with every removal, such as Octavia's `cascade`. */
+  readonly deleteQuery?: Query;
+  /** Not `/<id>`, but this attribute of an object is its address. Default `id`. */
+  readonly key?: string;
+}
+
+export type ApiObject = JsonObject;
+
+export interface Collection {
+  readonly spec: CollectionSpec;
+  list(query?: Query, signal?: AbortSignal): AsyncIterable<ApiObject>;
+  /** Throws NOT_FOUND. */
+  get(id: string): Promise<ApiObject>;
+  /** Throws OUTCOME_UNKNOWN if the object may have been made. */
+  create(body: JsonObject): Promise<ApiObject>;
+  update(id: string, changes: JsonObject): Promise<ApiObject>;
+  /** Already gone is success. */
+  delete(id: string): Promise<void>;
+  /** Neutron's standard tags, replaced as a whole. */
+  setTags(id: string, tags: readonly string[]): Promise<void>;
+  /** An action below the object, such as `PUT routers/<id>/add_router_interface`. */
+  act(id: string, method: "PUT" | "POST", action: string, body: JsonObject): Promise<JsonObject>;
+}
+
+type Page = Record<string, unknown>;
+
+/** `parentId` fills `{parent}`. */
+export function openCollection(client: ServiceClient, spec: CollectionSpec, parentId?: string): Collection {
+  if (spec.path.includes("{parent}") && parentId === undefined) throw new CodedError("ASSERTION", `${spec.path} needs a parent`);
+  const path = spec.path.replace("{parent}", encodeURIComponent(parentId ?? ""));
+  const at = (id: string) => `${path}/${encodeURIComponent(id)}`;
+  const unwrap = (body: JsonObject): ApiObject => {
+    const object = body[spec.singular];
+    if (typeof object === "object" && object !== null && !Array.isArray(object)) return object as ApiObject;
+    throw new CodedError("BAD_RESPONSE", `${path} answered no ${spec.singular}`, { facts: { url: path } });
+  };
+  return {
+    spec,
+    list: (query = {}, signal) =>
+      listAll<Page, ApiObject>(client, {
+        path,
+        query: { ...spec.listQuery, ...query },
+        expect: [200],
+        items: (page) => page[spec.plural] as readonly ApiObject[],
+        next: (page) => nextOf(page[`${spec.plural}_links`] as { rel?: string; href?: string }[] | undefined),
+        signal,
+      }),
+    get: async (id) => unwrap(await client.json<JsonObject>({ method: "GET", path: at(id), expect: [200] })),
+    create: async (body) =>
+      unwrap(await client.json<JsonObject>({ method: "POST", path, json: { [spec.singular]: body }, expect: [200, 201, 202] })),
+    update: async (id, changes) =>
+      unwrap(
+        await client.json<JsonObject>({
+          method: spec.updateMethod ?? "PUT",
+          path: at(id),
+          json: { [spec.singular]: changes },
+          expect: [200, 201, 202],
+          // Sets attributes to values: once more does no harm.
+          idempotent: true,
+        }),
+      ),
+    delete: async (id) => {
+      await client.send({ method: "DELETE", path: at(id), query: spec.deleteQuery, expect: [200, 202, 204, 404] });
+    },
+    setTags: async (id, tags) => {
+      await client.send({ method: "PUT", path: `${at(id)}/tags`, json: { tags: [...tags] as Json }, expect: [200] });
+    },
+    act: async (id, method, action, body) =>
+      await client.json<JsonObject>({ method, path: `${at(id)}/${action}`, json: body, expect: [200, 201, 202] }),
+  };
+}
