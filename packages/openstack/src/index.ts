@@ -12,6 +12,7 @@ export { type Listing, linkQuery, listAll, nextOf } from "./http/pager.ts";
 export type { RetryPolicy } from "./http/retry-policy.ts";
 export type { Query, ServiceCall, ServiceClient, ServiceReply } from "./http/service-client.ts";
 export type { AgentOptions, RequestBody } from "./http/transport.ts";
+export type { RoleAssignment } from "./identity/assignments.ts";
 export type { IdentityService } from "./identity/identity-service.ts";
 export type { Project } from "./identity/projects.ts";
 export type { WhoAmI } from "./identity/who-am-i.ts";

@@ -2,11 +2,13 @@
 
 import type { KeystoneSession } from "../auth/session.ts";
 import type { ServiceClient } from "../http/service-client.ts";
+import { type AssignmentsApi, assignmentsApi } from "./assignments.ts";
+import { type PeopleApi, peopleApi } from "./people.ts";
 import { type ProjectsApi, projectsApi } from "./projects.ts";
 import { type RolesApi, rolesApi } from "./roles.ts";
 import { type WhoAmI, whoAmI } from "./who-am-i.ts";
 
-export interface IdentityService extends ProjectsApi, RolesApi {
+export interface IdentityService extends ProjectsApi, RolesApi, PeopleApi, AssignmentsApi {
   readonly client: ServiceClient;
   /** From the token: no further call. */
   whoAmI(signal?: AbortSignal): Promise<WhoAmI>;
@@ -17,6 +19,8 @@ export function identityService(client: ServiceClient, session: KeystoneSession)
     client,
     ...projectsApi(client),
     ...rolesApi(client),
+    ...peopleApi(client),
+    ...assignmentsApi(client),
     whoAmI: async (signal) => whoAmI(await session.token(signal)),
   };
 }

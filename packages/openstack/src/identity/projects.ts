@@ -1,6 +1,6 @@
 /** Keystone v3 projects. https://docs.openstack.org/api-ref/identity/v3/#projects */
 
-import { CodedError } from "@permafrost/std";
+import { CodedError, type JsonObject } from "@permafrost/std";
 import { linkQuery, listAll } from "../http/pager.ts";
 import type { ServiceClient } from "../http/service-client.ts";
 
@@ -12,6 +12,8 @@ export interface Project {
   readonly parentId: string | undefined;
   readonly enabled: boolean;
   readonly tags: readonly string[];
+  /** Such as `immutable`. */
+  readonly options: JsonObject;
 }
 
 export interface ProjectsApi {
@@ -26,7 +28,18 @@ export interface ProjectsApi {
   }): AsyncIterable<Project>;
   /** Projects the user has a role on. */
   ownProjects(): AsyncIterable<Project>;
-  createProject(fields: { readonly name: string; readonly domainId: string; readonly description?: string }): Promise<Project>;
+  createProject(fields: {
+    readonly name: string;
+    readonly domainId: string;
+    readonly description?: string;
+    readonly parentId?: string;
+    readonly tags?: readonly string[];
+  }): Promise<Project>;
+  /** Only what is given. Options are replaced one by one. */
+  updateProject(
+    id: string,
+    changes: { readonly description?: string; readonly tags?: readonly string[]; readonly options?: JsonObject },
+  ): Promise<Project>;
   /** Already gone is success. */
   deleteProject(id: string): Promise<void>;
 }
@@ -39,6 +52,7 @@ interface WireProject {
   parent_id?: string | null;
   enabled?: boolean;
   tags?: string[];
+  options?: JsonObject;
 }
 
 interface ProjectPage {
@@ -88,11 +102,22 @@ export function projectsApi(client: ServiceClient): ProjectsApi {
     listProjects: (query = {}) => pages("/projects", { domain_id: query.domainId, name: query.name, enabled: query.enabled }),
     ownProjects: () => pages("/auth/projects", {}),
     async createProject(fields) {
-      const project = { name: fields.name, domain_id: fields.domainId, description: fields.description ?? "" };
+      const project = {
+        name: fields.name,
+        domain_id: fields.domainId,
+        description: fields.description ?? "",
+        ...(fields.parentId === undefined ? {} : { parent_id: fields.parentId }),
+        ...(fields.tags === undefined ? {} : { tags: fields.tags }),
+      };
       return fromWire(
         (await client.json<{ project: WireProject }>({ method: "POST", path: "/projects", json: { project }, expect: [201] }))
           .project,
       );
+    },
+    async updateProject(id, changes) {
+      const path = `/projects/${encodeURIComponent(id)}`;
+      const body = { method: "PATCH", path, json: { project: changes }, expect: [200], idempotent: true } as const;
+      return fromWire((await client.json<{ project: WireProject }>(body)).project);
     },
     async deleteProject(id) {
       await client.send({ method: "DELETE", path: `/projects/${encodeURIComponent(id)}`, expect: [204, 404] });
@@ -120,5 +145,6 @@ function fromWire(wire: WireProject): Project {
     parentId: wire.parent_id ?? undefined,
     enabled: wire.enabled ?? true,
     tags: wire.tags ?? [],
+    options: wire.options ?? {},
   };
 }

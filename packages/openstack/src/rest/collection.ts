@@ -5,7 +5,7 @@
 
 import { CodedError, type Json, type JsonObject } from "@permafrost/std";
 import type { ServiceType } from "../auth/service-types.ts";
-import { listAll, nextOf } from "../http/pager.ts";
+import { linkQuery, listAll, nextOf } from "../http/pager.ts";
 import type { Query, ServiceClient } from "../http/service-client.ts";
 
 export interface CollectionSpec {
@@ -66,7 +66,7 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
         query: { ...spec.listQuery, ...query },
         expect: [200],
         items: (page) => page[spec.plural] as readonly ApiObject[],
-        next: (page) => nextOf(page[`${spec.plural}_links`] as { rel?: string; href?: string }[] | undefined),
+        next: (page) => nextPage(page, spec.plural),
         signal,
       }),
     get: async (id) => unwrap(await client.json<JsonObject>({ method: "GET", path: at(id), expect: [200] })),
@@ -92,4 +92,10 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
     act: async (id, method, action, body) =>
       await client.json<JsonObject>({ method, path: `${at(id)}/${action}`, json: body, expect: [200, 201, 202] }),
   };
+}
+
+/** `<plural>_links` as Neutron, Nova and Octavia give, or `links.next` as Keystone and Designate do. */
+function nextPage(page: Page, plural: string): Query | undefined {
+  const links = page[`${plural}_links`] as { rel?: string; href?: string }[] | undefined;
+  return nextOf(links) ?? linkQuery((page.links as { next?: string | null } | undefined)?.next);
 }
