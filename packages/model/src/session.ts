@@ -57,6 +57,8 @@ export interface ResourceResult {
   readonly warnings: readonly string[];
   /** Restore only: id in the target cloud. */
   readonly targetId?: string;
+  /** Restore only: the first password of a user that was made. A secret: shown to whoever started the restore and to nobody else. */
+  readonly oneTimePassword?: string;
   /** Restore only: the name in the target, if the plan chose another. */
   readonly targetName?: string;
   /** Restore only: what the plan says is done, and why. */

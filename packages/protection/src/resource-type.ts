@@ -110,6 +110,8 @@ export interface Restored {
   readonly targetId: string;
   readonly stats: StreamStats;
   readonly warnings?: readonly string[];
+  /** Of a user that was made: for whoever started the restore, once. */
+  readonly oneTimePassword?: string;
 }
 
 export interface VerifyInput<D> extends RestoreInput<D> {
