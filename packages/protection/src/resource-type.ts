@@ -9,6 +9,7 @@ import type {
   ConsistencyClass,
   DiscoveredResource,
   FrozenResource,
+  PlannedResource,
   PlanReference,
   ResourceKey,
   ResourceResult,
@@ -84,6 +85,8 @@ export interface PlanInput<D> {
 export interface PlanScope {
   /** Whether the restore makes or finds this resource itself, by `type/source id`. */
   readonly includes: (key: string) => boolean;
+  /** What is planned for a resource of the restore already: types are planned in their order, so what comes later is not known. */
+  readonly planned: (key: string) => PlannedResource | undefined;
   /** Finds in the target what is not part of the restore: mapped by the user, under the same id, or by a name that only one has. Noted in the plan. */
   readonly resolve: (reference: { readonly kind: string; readonly id: string; readonly name: string }) => Promise<PlanReference>;
 }
@@ -95,6 +98,8 @@ export interface Planned {
   readonly dependsOn: readonly string[];
   /** The same for the `finish` step; absent if there is nothing to finish. */
   readonly finishAfter?: readonly string[];
+  /** `type/source id` of those whose `finish` step waits until this is made: a subnet's DHCP server must not take a port's address. */
+  readonly holdsFinishOf?: readonly string[];
   readonly targetId?: string;
   /** Another name than the captured one; see `restoredName`. */
   readonly targetName?: string;
@@ -134,6 +139,8 @@ export interface UndoInput<D> {
   readonly resource: ResourceResult;
   readonly document: D;
   readonly targetId: string;
+  /** Set if the restore did not make the object but changed it: what it was before. */
+  readonly before?: JsonObject;
 }
 
 export interface TemporaryContext {

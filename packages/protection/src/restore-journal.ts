@@ -4,7 +4,13 @@
  */
 
 import type { Records } from "@permafrost/repository";
-import { fromUtf8, utf8 } from "@permafrost/std";
+import { fromUtf8, type JsonObject, utf8 } from "@permafrost/std";
+
+export interface JournalEntry {
+  readonly targetId: string;
+  /** Set for what was there before the restore and was changed by it: how it was. */
+  readonly before?: JsonObject;
+}
 
 export class RestoreJournal {
   readonly #records: Records;
@@ -17,8 +23,14 @@ export class RestoreJournal {
 
   /** The target id of a resource that an earlier attempt restored. */
   async find(type: string, sourceId: string): Promise<string | undefined> {
+    return (await this.entry(type, sourceId))?.targetId;
+  }
+
+  async entry(type: string, sourceId: string): Promise<JournalEntry | undefined> {
     const known = await this.#records.get(this.#keyOf(type, sourceId));
-    return known === undefined ? undefined : (JSON.parse(fromUtf8(known.value)) as { targetId: string }).targetId;
+    if (known === undefined) return undefined;
+    const { targetId, before } = JSON.parse(fromUtf8(known.value)) as JournalEntry;
+    return { targetId, ...(before === undefined ? {} : { before }) };
   }
 
   async note(type: string, sourceId: string, targetId: string): Promise<void> {
@@ -26,6 +38,13 @@ export class RestoreJournal {
     const known = await this.#records.get(key);
     if (known !== undefined && (JSON.parse(fromUtf8(known.value)) as { targetId: string }).targetId === targetId) return;
     await this.#records.put(key, (known?.version ?? 0n) + 1n, utf8(JSON.stringify({ type, sourceId, targetId })));
+  }
+
+  /** Before the first change of what the restore did not make: a later attempt finds it changed already and does not write. */
+  async noteChanged(type: string, sourceId: string, targetId: string, before: JsonObject): Promise<void> {
+    const key = this.#keyOf(type, sourceId);
+    if ((await this.#records.get(key)) !== undefined) return;
+    await this.#records.put(key, 1n, utf8(JSON.stringify({ type, sourceId, targetId, before })));
   }
 
   /** Forgets it: the target is known to be gone. */

@@ -1,6 +1,13 @@
 /** The tasks of a restore: plan, apply, verify, and undo. */
 
-import { EMPTY_STATS, type PlanResult, type ResourceResult, resourceKeyText, type Task } from "@permafrost/model";
+import {
+  EMPTY_STATS,
+  type PlannedResource,
+  type PlanResult,
+  type ResourceResult,
+  resourceKeyText,
+  type Task,
+} from "@permafrost/model";
 import { CodedError, isoTime, type Json } from "@permafrost/std";
 import { withoutCycles } from "./dependency-cycles.ts";
 import { References } from "./resolve-reference.ts";
@@ -33,10 +40,15 @@ async function documentOf(context: Context, resource: ResourceResult): Promise<J
 
 async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Promise<PlanResult> {
   const order = new Map(resourceTypes.map((t, index) => [t.type, index]));
-  const resources: PlanResult["resources"][number][] = [];
+  const resources: PlannedResource[] = [];
+  const holds = new Map<string, string[]>();
   const included = new Set(task.resources.map(resourceKeyText));
   const references = new References(context.cloud, task.options.maps);
-  const scope: PlanScope = { includes: (key) => included.has(key), resolve: (wanted) => references.resolve(wanted) };
+  const scope: PlanScope = {
+    includes: (key) => included.has(key),
+    planned: (key) => resources.find((r) => resourceKeyText(r) === key),
+    resolve: (wanted) => references.resolve(wanted),
+  };
   const sorted = [...task.resources].sort((a, b) => (order.get(a.type) ?? 0) - (order.get(b.type) ?? 0));
   for (const resource of sorted) {
     if (!order.has(resource.type)) {
@@ -50,6 +62,7 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
     }
     const document = await documentOf(context, resource);
     const planned = await resourceType(resource.type).plan(context, { resource, document, options: task.options }, scope);
+    for (const held of planned.holdsFinishOf ?? []) holds.set(held, [...(holds.get(held) ?? []), resourceKeyText(resource)]);
     resources.push({
       ...resource,
       action: planned.action,
@@ -64,10 +77,16 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
   return {
     projectId: context.cloud.projectId,
     projectName: context.cloud.projectName,
-    resources: withoutCycles(resources),
+    resources: withoutCycles(resources.map((r) => held(r, holds.get(resourceKeyText(r)) ?? []))),
     references: await references.all(),
     problems: [],
   };
+}
+
+/** A resource that has a finish step, and those that it waits for without knowing them. */
+function held(resource: PlannedResource, by: readonly string[]): PlannedResource {
+  if (resource.finishAfter === undefined || by.length === 0) return resource;
+  return { ...resource, finishAfter: [...new Set([...resource.finishAfter, ...by])] };
 }
 
 async function apply(task: Extract<Task, { kind: "apply" }>, context: Context): Promise<ResourceResult> {
@@ -113,10 +132,11 @@ async function verify(task: Extract<Task, { kind: "verify" }>, context: Context)
 /** What the journal does not have was not made by that restore, or is taken back already. */
 async function undo(task: Extract<Task, { kind: "undo" }>, context: Context, journal: RestoreJournal): Promise<ResourceResult> {
   const { resource } = task;
-  const targetId = await journal.find(resource.type, resource.id);
-  if (targetId === undefined) return { ...resource, state: "skipped" };
+  const noted = await journal.entry(resource.type, resource.id);
+  if (noted === undefined) return { ...resource, state: "skipped" };
+  const { targetId } = noted;
   const document = await documentOf(context, resource);
-  await resourceType(resource.type).undo(context, { resource, document, targetId });
+  await resourceType(resource.type).undo(context, { resource, document, ...noted });
   await journal.strike(resource.type, resource.id);
   return { ...resource, state: "succeeded", targetId, endedAt: isoTime(context.clock.now()) };
 }

@@ -5,7 +5,7 @@
  * The document is the whole object as the API gave it, so nothing is lost that a later version learns to restore.
  */
 
-import type { ApiObject, Cloud, CollectionSpec, Query } from "@permafrost/openstack";
+import type { ApiObject, Cloud, Collection, CollectionSpec, Query } from "@permafrost/openstack";
 import type { JsonObject } from "@permafrost/std";
 import type { Context, FinishInput, PlanInput, Planned, PlanScope, RestoreInput } from "../resource-type.ts";
 import type { References } from "./references.ts";
@@ -57,7 +57,7 @@ export interface Declaration {
   readonly uncompared?: Readonly<Record<string, string>>;
   /** What is reported instead of restored, and why; for the coverage table. */
   readonly reported?: Readonly<Record<string, string>>;
-  /** The least roles; default `reader` and `member`. */
+  /** The least roles; default `reader` and `member`. Without `manager` or `admin` for restoring, the plan says conflict. */
   readonly roles?: { readonly capture: string; readonly restore: string };
   /** Query of the listing; default `project_id=<own>`. */
   readonly listQuery?: (cloud: Cloud) => Query;
@@ -75,16 +75,26 @@ export interface Hooks {
   describe?(context: Context, object: ApiObject): Promise<JsonObject>;
   /** The id of what is always there and can only be changed, such as the security group `default`: the action is then `update`. */
   standing?(context: Context, document: DeclaredDocument): Promise<string | undefined>;
+  /** Ids of what is the same thing in the target, for objects that are not known by a name. Default: those of the same name. */
+  same?(context: Context, input: PlanInput<DeclaredDocument>, scope: PlanScope): Promise<readonly string[]>;
   /** The last word on the plan. */
   plan?(context: Context, input: PlanInput<DeclaredDocument>, scope: PlanScope, planned: Planned): Promise<Planned>;
-  /** The request body, from the declared attributes with their references replaced. */
-  body?(context: Context, input: RestoreInput<DeclaredDocument>, body: JsonObject): Promise<JsonObject> | JsonObject;
+  /** The request body, from the declared attributes with their references replaced; also what a verification expects, then with `targetId`. */
+  body?(
+    context: Context,
+    input: RestoreInput<DeclaredDocument> & { readonly targetId?: string },
+    body: JsonObject,
+  ): Promise<JsonObject> | JsonObject;
+  /** The request that makes it, where one is not enough: what the target refuses may be asked for in another way. */
+  create?(collection: Collection, body: JsonObject): Promise<ApiObject>;
   /** Right after it is made and in the journal; runs again on every attempt, so it looks before it makes. Returns warnings. */
   made?(context: Context, input: FinishInput<DeclaredDocument>, object: ApiObject): Promise<readonly string[]>;
   /** In the `finish` step, beside the attributes of `finish`. Runs again on every attempt. Returns warnings. */
   finish?(context: Context, input: FinishInput<DeclaredDocument>, object: ApiObject): Promise<readonly string[]>;
   /** Further differences after a restore, as `<what>: expected …, found …`. */
   differences?(context: Context, input: FinishInput<DeclaredDocument>, found: ApiObject): Promise<readonly string[]>;
+  /** Takes back the changes of an `update`; `before` is the object as it was, what `describe` adds included. */
+  undoUpdate?(context: Context, targetId: string, before: ApiObject): Promise<void>;
   /** Before it is removed, such as taking a router's interfaces away. */
   beforeRemove?(context: { readonly cloud: Cloud }, object: ApiObject): Promise<void>;
   /** Settles what the service does after answering, such as an Octavia object that is PENDING_UPDATE. */

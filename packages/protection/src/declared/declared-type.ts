@@ -25,7 +25,10 @@ export function declaredType(declaration: Declaration): ResourceType<DeclaredDoc
     restore: (context, input) => restore(declaration, context, input),
     finish: (context, input) => finish(declaration, context, input),
     verify: async (context, input) => ({ level: "metadata", mismatches: await differences(declaration, context, input) }),
-    undo: (context, { targetId }) => removeDeclared(declaration, context, targetId),
+    undo: (context, { targetId, before }) =>
+      before === undefined
+        ? removeDeclared(declaration, context, targetId)
+        : (hooks?.undoUpdate?.(context, targetId, before) ?? Promise.resolve()),
     temporaries: (context) => [declaredTemporary(declaration, context)],
     find: (cloud, nameOrId) => find(declaration, cloud, nameOrId),
     coverage: {
@@ -80,6 +83,10 @@ async function restore(declaration: Declaration, context: Context, input: Restor
         hint: "Make a new plan.",
       });
     if (resource.action === "reuse") return { targetId, stats: EMPTY_STATS };
+    if (declaration.hooks?.undoUpdate !== undefined) {
+      const more = (await declaration.hooks.describe?.(context, there)) ?? {};
+      await context.journal.noteChanged(declaration.type, resource.id, targetId, { ...there, ...more });
+    }
     const warnings = await complete(declaration, context, { ...input, targetId }, there);
     return { targetId, stats: EMPTY_STATS, warnings };
   }

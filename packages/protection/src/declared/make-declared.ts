@@ -41,7 +41,8 @@ export async function makeDeclared(
           sourceId,
           async (name) => {
             const marked = mark === "content" ? body : { ...body, [mark]: name };
-            return String((await collection.create(marked))[keyOf(declaration)]);
+            const object = await (hooks?.create?.(collection, marked) ?? collection.create(marked));
+            return String(object[keyOf(declaration)]);
           },
           mark === "content" ? await contentDetail(declaration, context, sourceId, body) : undefined,
         );

@@ -6,7 +6,7 @@ import { decideByName, restoredName } from "../name-conflict.ts";
 import type { Context, PlanInput, Planned, PlanScope } from "../resource-type.ts";
 import type { Declaration, DeclaredDocument } from "./declaration.ts";
 import { referencesIn } from "./references.ts";
-import { lostAttributes } from "./request-body.ts";
+import { lostAttributes, unmetNeed } from "./request-body.ts";
 
 type Decision = Pick<Planned, "action" | "reason" | "targetId" | "targetName">;
 
@@ -18,6 +18,7 @@ export async function planDeclared(
 ): Promise<Planned> {
   const { cloud } = context;
   const { document } = input;
+  const { noun } = declaration;
   const nothing = { dependsOn: [] };
   const service = declaration.collection.service;
   if (!(await cloud.hasService(service)))
@@ -26,14 +27,24 @@ export async function planDeclared(
   if (extension !== undefined && !(await cloud.networkExtensions()).has(extension))
     return { action: "conflict", reason: `the target has no extension ${extension}`, ...nothing };
 
+  const needed = declaration.roles?.restore;
+  const role = needed === "manager" || needed === "admin" ? await unmetNeed({ role: needed }, cloud) : undefined;
   const dependsOn = new Set<string>();
+  const holdsFinishOf = new Set<string>();
   const finishAfter = new Set<string>();
   const warnings: string[] = [];
   const missing: string[] = [];
   for (const { path, id, reference } of referencesIn(document.object, declaration.references ?? {})) {
-    const { kind, finish, finished, optional } = reference;
+    const { kind, finish, finished, optional, holdsFinish } = reference;
     const key = `${kind}/${id}`;
+    // What cannot be made is no reason to leave out what can do without.
+    const lost = optional === true && scope.planned(key)?.action === "conflict";
+    if (lost) {
+      warnings.push(`${path}: ${kind} ${document.names[key] || id} cannot be restored; left out`);
+      continue;
+    }
     if (scope.includes(key)) {
+      if (holdsFinish === true) holdsFinishOf.add(key);
       if (id !== input.resource.id || kind !== declaration.type)
         (finish === true ? finishAfter : dependsOn).add(finished === true ? `${key}#finished` : key);
       continue;
@@ -48,8 +59,13 @@ export async function planDeclared(
   const rest = {
     dependsOn: [...dependsOn],
     ...(finishes ? { finishAfter: [...finishAfter] } : {}),
+    ...(holdsFinishOf.size > 0 ? { holdsFinishOf: [...holdsFinishOf] } : {}),
   };
-  const decision = await decide(declaration, context, input);
+  const decided = await decide(declaration, context, input, scope);
+  const decision =
+    role !== undefined && decided.action === "create"
+      ? { action: "conflict" as const, reason: `a ${noun} cannot be made: ${role}` }
+      : decided;
   const lost =
     decision.action === "create" || decision.action === "update" ? await lostAttributes(declaration, cloud, document) : [];
   const planned: Planned =
@@ -59,7 +75,12 @@ export async function planDeclared(
   return (await declaration.hooks?.plan?.(context, input, scope, planned)) ?? planned;
 }
 
-async function decide(declaration: Declaration, context: Context, input: PlanInput<DeclaredDocument>): Promise<Decision> {
+async function decide(
+  declaration: Declaration,
+  context: Context,
+  input: PlanInput<DeclaredDocument>,
+  scope: PlanScope,
+): Promise<Decision> {
   const { cloud } = context;
   const { document, options, resource } = input;
   const { noun } = declaration;
@@ -74,6 +95,11 @@ async function decide(declaration: Declaration, context: Context, input: PlanInp
     if (options.onConflict === "skip") return { action: "skip", reason, targetId: resource.id };
     if (options.onConflict === "fail") return { action: "conflict", reason };
     if (options.onConflict !== "rename") return { action: "reuse", reason, targetId: resource.id };
+  }
+  const same = await declaration.hooks?.same?.(context, input, scope);
+  if (same !== undefined) {
+    const rule = options.onConflict === "rename" ? "create" : options.onConflict;
+    return decideByName(noun, declaration.nameOf?.(document.object) ?? resource.name, same, rule, context.sessionId);
   }
   const captured = document.object.name;
   const name = typeof captured === "string" ? restoredName(captured, resource, options) : "";

@@ -14,6 +14,8 @@ export interface Reference {
   readonly finish?: boolean;
   /** It must not only be made but finished. */
   readonly finished?: boolean;
+  /** The finish step of what it names waits until this is made. */
+  readonly holdsFinish?: boolean;
 }
 
 /** By path. */
