@@ -54,6 +54,7 @@ export class UserRoutes {
     if (user === undefined) return fault(404, `Could not find user: ${id}.`, "Not Found");
     if (rest[0] === "projects") return listOf(call, "projects", this.#ids.projectsOf(id).map(projectView(call)));
     if (rest[0] === "application_credentials") return this.#appCredentials(call, token, user, rest[1]);
+    if (rest[0] === "credentials") return listOf(call, "credentials", []);
     if (call.method === "GET") return json(200, { user: userView(call)(user) });
     const denied = needAdmin(token, call.method === "DELETE" ? "delete_user" : "update_user");
     if (denied !== undefined) return denied;
