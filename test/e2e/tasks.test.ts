@@ -7,6 +7,7 @@ import { runTask } from "@permafrost/protection";
 import { initRepository, type Repository } from "@permafrost/repository";
 import { systemClock, systemRandom } from "@permafrost/std";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { STORAGE } from "../harness/session.ts";
 import { differences, type SmallTenant, smallTenant, temporariesLeft } from "../harness/tenant.ts";
 
 let tenant: SmallTenant;
@@ -58,12 +59,12 @@ async function run<R>(
 
 const source = { cloud: "source" };
 const options: RestoreOptions = { target: { cloud: "target" }, maps: {}, onConflict: "create" };
-const all = { include: [], exclude: [] };
+const storage = { include: STORAGE, exclude: [] };
 let captured: ResourceResult[];
 
 describe("the tasks of a backup", () => {
   it("capture everything and leave nothing", async () => {
-    const found = await run<DiscoverResult>({ kind: "discover", source, selection: all }, "s1");
+    const found = await run<DiscoverResult>({ kind: "discover", source, selection: storage }, "s1");
     expect(found.resources.map((r) => `${r.type} ${r.name}`).sort()).toEqual([
       "cinder.volume boot",
       "cinder.volume full",

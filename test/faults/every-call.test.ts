@@ -22,6 +22,7 @@ import { initRepository, type Repository } from "@permafrost/repository";
 import { CodedError, canonicalJson } from "@permafrost/std";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CloudEntry, type FakeCloud, startFakeCloud } from "../fakes/openstack/index.ts";
+import { STORAGE } from "../harness/session.ts";
 import { noise } from "../harness/tenant.ts";
 import { attempt, type Ended, type Fate, type Place } from "./mortal-worker.ts";
 
@@ -85,7 +86,11 @@ beforeAll(async () => {
     bytes: Buffer.alloc(0),
     headers: { "x-object-manifest": "files/big" },
   });
-  const discovered = await worked<DiscoverResult>("base", { kind: "discover", source, selection: { include: [], exclude: [] } });
+  const discovered = await worked<DiscoverResult>("base", {
+    kind: "discover",
+    source,
+    selection: { include: STORAGE, exclude: [] },
+  });
   found = discovered.resources;
   const { frozen } = await worked<FreezeResult>("base", { kind: "freeze", source, resources: found.filter((r) => r.freezes) });
   for (const resource of found) captured.set(resource.name, await capture("base", resource, frozen));

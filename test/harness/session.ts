@@ -28,10 +28,13 @@ export async function ended(cluster: Cluster, sessionId: string, timeoutMs = 60_
   }
 }
 
-export async function backupTenant(cluster: Cluster, cloud: string): Promise<string> {
+/** What the tenants of most tests consist of: bytes. Everything else of a project comes on top in tests of its own. */
+export const STORAGE = ["glance.image", "cinder.volume", "swift.container"];
+
+export async function backupTenant(cluster: Cluster, cloud: string, include: readonly string[] = STORAGE): Promise<string> {
   const request = {
     repository: "acme",
-    input: { $case: "tenant" as const, value: { cloud, project: "", selection: { include: [], exclude: [] } } },
+    input: { $case: "tenant" as const, value: { cloud, project: "", selection: { include: [...include], exclude: [] } } },
   };
   return (await cluster.control.sessions.startBackup(request)).sessionId;
 }
