@@ -76,7 +76,7 @@ start_container() {
   if exists; then say "starting the stopped $name with its data"; docker start "$name" >/dev/null; return; fi
   local options=(--device /dev/net/tun)
   [ "$virt" = qemu ] || options+=(--device /dev/kvm)
-  for port in 5000 8080 8774 8776 8778 9292 9696 9876; do options+=(-p "$addr:$port:$port"); done
+  for port in 5000 8080 8774 8776 8778 9001 9292 9311 9696 9876; do options+=(-p "$addr:$port:$port"); done
   # not --privileged: that needs CAP_SYS_RESOURCE, which a restricted host may not have
   docker run -d --name "$name" --hostname lab --network "$network" --network-alias openstack-lab \
     --cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined \
@@ -100,7 +100,7 @@ wait_ready() {
 
 probe() {
   local bad=0 service url code
-  for service in identity:5000/v3 object-store:8080/healthcheck compute:8774/ block-storage:8776/ placement:8778/ image:9292/ network:9696/ load-balancer:9876/; do
+  for service in identity:5000/v3 object-store:8080/healthcheck compute:8774/ block-storage:8776/ placement:8778/ image:9292/ network:9696/ load-balancer:9876/ key-manager:9311/ dns:9001/; do
     url=http://$addr:${service#*:}
     code=$(curl -s -o /dev/null -m 20 -w '%{http_code}' "$url" || true)
     printf '  %-14s %-42s HTTP %s\n' "${service%%:*}" "$url" "$code"
