@@ -21,6 +21,7 @@ import type { Repository } from "@permafrost/repository";
 import { type Clock, CodedError, fromUtf8, isoTime, type Json, type Random, randomId, utf8 } from "@permafrost/std";
 import { runInputBackup, runTenantBackup } from "./backup.ts";
 import { runCheck } from "./check.ts";
+import { type GroupSessions, runGroup } from "./group.ts";
 import { Repositories } from "./repositories.ts";
 import { runRestore } from "./restore.ts";
 import { firstRecord, type RunContext } from "./run-context.ts";
@@ -298,10 +299,22 @@ export class Coordinator {
     this.#event(`Session ${spec.kind} runs`, sessionId);
     if (spec.kind === "restore") await runRestore(context, spec);
     else if (spec.kind === "check") await runCheck(context, spec);
+    else if (spec.kind === "group") await runGroup(context, spec, this.#groupSessions(spec.repositoryId));
     else if (spec.input === "tenant") await runTenantBackup(context, spec);
     else await runInputBackup(context, spec);
     await this.#close(sessionId);
     this.#event(`Session ${view.record.state}`, sessionId, view.record.failure?.code);
+  }
+
+  /** A group's sessions are in its own repository. */
+  #groupSessions(repositoryId: string): GroupSessions {
+    const stored = async () => new SessionStore(await this.repositories.open(repositoryId), this.#holder);
+    return {
+      start: (input) => this.start(repositoryId, input),
+      of: async (groupId) => (await (await stored()).list()).filter((r) => r.groupId === groupId),
+      get: async (sessionId) => this.#liveView(sessionId)?.record ?? (await (await stored()).get(sessionId)),
+      cancel: async (sessionId) => void (await this.cancel(sessionId)),
+    };
   }
 
   async #close(sessionId: SessionId): Promise<void> {

@@ -36,10 +36,11 @@ export function firstRecord(spec: SessionSpec, source: SessionSource): SessionRe
     id: spec.sessionId,
     kind: spec.kind,
     state: "running",
-    phase: spec.kind === "backup" ? "prepare" : spec.kind === "restore" ? "plan" : "check",
+    phase: spec.kind === "backup" || spec.kind === "group" ? "prepare" : spec.kind === "restore" ? "plan" : "check",
     repositoryId: spec.repositoryId,
     source,
     startedAt: spec.startedAt,
+    ...("groupId" in spec && spec.groupId !== undefined ? { groupId: spec.groupId } : {}),
     counts: { resources: 0, succeeded: 0, failed: 0, skipped: 0 },
     stats: {
       logicalBytes: 0,

@@ -1,6 +1,14 @@
 /** What a session was asked to do: stored as a document, so that any coordinator can take the session over. */
 
-import type { CloudTarget, RepositoryId, RestoreOptions, Selection, SessionId, VerifyLevel } from "@permafrost/model";
+import type {
+  CloudTarget,
+  ProjectFilter,
+  RepositoryId,
+  RestoreOptions,
+  Selection,
+  SessionId,
+  VerifyLevel,
+} from "@permafrost/model";
 import { isoTime, type Random } from "@permafrost/std";
 
 interface SpecBase {
@@ -14,6 +22,19 @@ export interface TenantBackupSpec extends SpecBase {
   readonly input: "tenant";
   readonly target: CloudTarget;
   readonly selection: Selection;
+  /** The session group it is part of. */
+  readonly groupId?: SessionId;
+}
+
+export interface GroupSpec extends SpecBase {
+  readonly kind: "group";
+  readonly input: "tenant";
+  /** The administrator's own project. */
+  readonly target: CloudTarget;
+  readonly projects: ProjectFilter;
+  readonly selection: Selection;
+  /** Sessions that run at the same time. */
+  readonly atOnce: number;
 }
 
 export interface InputBackupSpec extends SpecBase {
@@ -37,7 +58,7 @@ export interface CheckSpec extends SpecBase {
   readonly readData: boolean;
 }
 
-export type SessionSpec = TenantBackupSpec | InputBackupSpec | RestoreSpec | CheckSpec;
+export type SessionSpec = TenantBackupSpec | GroupSpec | InputBackupSpec | RestoreSpec | CheckSpec;
 
 /** Bits of an id's last part that are random; the 10 above them are the milliseconds. */
 const RANDOM_BITS = 22;

@@ -9,7 +9,7 @@ export {
   type TaskId,
 } from "./ids.ts";
 export { addStats, EMPTY_STATS, type StreamRoot, type StreamStats } from "./root.ts";
-export { checkSelection, type Selectable, selects } from "./selection.ts";
+export { checkSelection, matchesGlob, type Selectable, selects } from "./selection.ts";
 export {
   type ConsistencyClass,
   type ConsistencyWindow,
@@ -35,6 +35,8 @@ export type {
   PlannedResource,
   PlanReference,
   PlanResult,
+  ProjectFilter,
+  ProjectsResult,
   RestoreMaps,
   RestoreOptions,
   Selection,

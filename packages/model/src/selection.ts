@@ -30,17 +30,18 @@ export function checkSelection(selection: Selection): void {
 }
 
 function matchesTerm(term: string, resource: Selectable): boolean {
-  if (term.startsWith("name=")) return glob(term.slice(5)).test(resource.name);
+  if (term.startsWith("name=")) return matchesGlob(term.slice(5), resource.name);
   const slash = term.indexOf("/");
   if (slash < 0) return term === resource.type;
   const wanted = term.slice(slash + 1);
   return term.slice(0, slash) === resource.type && (wanted === resource.id || wanted === resource.name);
 }
 
-function glob(pattern: string): RegExp {
+/** `*` is any run of characters, `?` is one. */
+export function matchesGlob(pattern: string, text: string): boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, "\\$&")
     .replace(/\*/g, ".*")
     .replace(/\?/g, ".");
-  return new RegExp(`^${source}$`, "s");
+  return new RegExp(`^${source}$`, "s").test(text);
 }

@@ -6,7 +6,7 @@
 import type { SessionId } from "./ids.ts";
 import type { StreamRoot, StreamStats } from "./root.ts";
 
-export type SessionKind = "backup" | "restore" | "check" | "undo";
+export type SessionKind = "backup" | "restore" | "check" | "undo" | "group";
 export type SessionPhase =
   | "prepare"
   | "freeze"
@@ -114,6 +114,8 @@ export interface SessionRecord {
   readonly plan?: StreamRoot;
   /** Restore: the session whose plan it applies. Undo: the restore session that it takes back. */
   readonly appliesId?: SessionId;
+  /** Backup: the session group it is part of. */
+  readonly groupId?: SessionId;
 }
 
 export interface SessionSource {

@@ -12,6 +12,19 @@ export interface CloudTarget {
   readonly cloud: string;
   /** Name or id; default: the project of the credentials. */
   readonly project?: string;
+  /** The credentials are an administrator's, who gives itself its roles on the project for the time of the session. */
+  readonly grant?: boolean;
+}
+
+/** Which projects of a cloud; all lists empty: every enabled one. */
+export interface ProjectFilter {
+  /** Name or id. */
+  readonly domain?: string;
+  /** It must have all of them. */
+  readonly tags: readonly string[];
+  /** Ids, or globs of names. Exclude wins. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
 }
 
 /** Which resources; an empty list means all. `type`, `type/id` or `type/name`, and `name=GLOB`. */
@@ -81,6 +94,8 @@ export interface FrozenResource extends ResourceKey {
 
 export type Task =
   | (TaskBase & { readonly kind: "discover"; readonly source: CloudTarget; readonly selection: Selection })
+  /** Lists the projects of a session group. */
+  | (TaskBase & { readonly kind: "projects"; readonly source: CloudTarget; readonly filter: ProjectFilter })
   | (TaskBase & { readonly kind: "freeze"; readonly source: CloudTarget; readonly resources: readonly DiscoveredResource[] })
   | (TaskBase & {
       readonly kind: "capture";
@@ -138,6 +153,10 @@ export interface DiscoverResult {
   readonly unlisted: readonly { readonly type: string; readonly failure: Failure }[];
 }
 
+export interface ProjectsResult {
+  readonly projects: readonly { readonly id: string; readonly name: string; readonly domainName: string }[];
+}
+
 export interface FreezeResult {
   readonly frozen: readonly FrozenResource[];
   readonly window?: ConsistencyWindow;
@@ -176,6 +195,7 @@ export interface CheckResult {
 
 export interface TaskResults {
   readonly discover: DiscoverResult;
+  readonly projects: ProjectsResult;
   readonly freeze: FreezeResult;
   readonly capture: ResourceResult;
   readonly sweep: SweepResult;

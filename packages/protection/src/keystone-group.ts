@@ -38,8 +38,9 @@ const TYPE = "keystone.group";
 export const keystoneGroup: ResourceType<GroupDocument> = {
   type: TYPE,
 
-  async *discover({ cloud }: Context): AsyncIterable<Found> {
-    for (const [id, { domainName }] of (await holdersOf(cloud)).groups) {
+  async *discover(context: Context): AsyncIterable<Found> {
+    const { cloud } = context;
+    for (const [id, { domainName }] of (await holdersOf(context)).groups) {
       const group = await ifThere(cloud.identity.groups.get(id));
       if (group === undefined) continue;
       const members = await Array.fromAsync(cloud.identity.groupMembers(id), (u) => ({ id: String(u.id), name: String(u.name) }));

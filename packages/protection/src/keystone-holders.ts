@@ -10,8 +10,16 @@ export interface Holders {
   readonly groups: ReadonlyMap<string, { readonly domainName: string }>;
 }
 
-export async function holdersOf(cloud: Cloud): Promise<Holders> {
-  const assignments = await assignmentsOf(cloud);
+/** Without the roles that Permafrost gave itself for the session. */
+export async function holdersOf({
+  cloud,
+  grants,
+}: {
+  readonly cloud: Cloud;
+  readonly grants: ReadonlySet<string>;
+}): Promise<Holders> {
+  const isOurs = (a: RoleAssignment) => a.holder.id === cloud.userId && !a.inherited && grants.has(a.roleId);
+  const assignments = (await assignmentsOf(cloud)).filter((a) => !isOurs(a));
   const users = new Map<string, { domainName: string }>();
   const groups = new Map<string, { domainName: string }>();
   for (const { holder } of assignments)

@@ -28,8 +28,8 @@ const TYPE = "keystone.role-assignment";
 export const keystoneRoleAssignment: ResourceType<RoleAssignmentDocument> = {
   type: TYPE,
 
-  async *discover({ cloud }: Context): AsyncIterable<Found> {
-    for (const assignment of (await holdersOf(cloud)).assignments) {
+  async *discover(context: Context): AsyncIterable<Found> {
+    for (const assignment of (await holdersOf(context)).assignments) {
       const { roleName, holder, inherited } = assignment;
       yield {
         id: idOf(assignment.roleId, holder, inherited),
@@ -72,6 +72,13 @@ export const keystoneRoleAssignment: ResourceType<RoleAssignmentDocument> = {
       return { targetId: "", stats: EMPTY_STATS, warnings: [`${document.holder.name} is not in the target: not assigned`] };
     const assignment = { roleId, inherited: document.inherited, holder: { kind, id: holderId } };
     const targetId = idOf(roleId, assignment.holder, document.inherited);
+    // Keystone keeps one assignment for both reasons: taken back with the session, ours would take this one along.
+    if (holderId === cloud.userId && !document.inherited && context.grants.has(roleId))
+      return {
+        targetId,
+        stats: EMPTY_STATS,
+        warnings: [`${document.holder.name} has this role for the session only: give it by hand`],
+      };
     if (!(await isThere(context, targetId))) {
       await journal.note(TYPE, resource.id, targetId);
       await cloud.identity.assign(cloud.projectId, assignment);

@@ -48,7 +48,7 @@ export const keystoneUser: ResourceType<UserDocument> = {
 
   async *discover(context: Context): AsyncIterable<Found> {
     const { cloud } = context;
-    for (const [id, holder] of (await holdersOf(cloud)).users) {
+    for (const [id, holder] of (await holdersOf(context)).users) {
       const user = await ifThere(cloud.identity.users.get(id));
       if (user === undefined) continue;
       const document: UserDocument = {

@@ -36,6 +36,8 @@ export interface Context {
   /** Adds to the bytes done of this task. */
   readonly progress: (bytes: number) => void;
   /** The name of what a resource refers to, or "" if it cannot be seen. Asked once per thing and task. */
+  /** Ids of roles that the credentials have on the project for this session only. */
+  readonly grants: ReadonlySet<string>;
   readonly nameOf: (kind: string, id: string) => Promise<string>;
 }
 

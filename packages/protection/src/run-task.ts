@@ -4,6 +4,7 @@ import type { Task, TaskResults } from "@permafrost/model";
 import { CodedError } from "@permafrost/std";
 import { runBackupTask } from "./backup-tasks.ts";
 import { checkResource } from "./check-resource.ts";
+import { listProjects } from "./list-projects.ts";
 import { runRestoreTask } from "./restore-tasks.ts";
 import type { TaskEnvironment } from "./task-environment.ts";
 
@@ -19,6 +20,8 @@ export async function runTask(task: Task, environment: TaskEnvironment): Promise
     case "verify":
     case "undo":
       return await runRestoreTask(task, environment);
+    case "projects":
+      return await listProjects(task, environment);
     case "check":
       return await checkResource(task, environment);
     case "upload":

@@ -5,6 +5,7 @@ import type { Cloud } from "@permafrost/openstack";
 import type { Repository, Writer } from "@permafrost/repository";
 import type { Clock } from "@permafrost/std";
 import { Ledger } from "./ledger.ts";
+import { grantAccess, grantKind } from "./project-access.ts";
 import { finderOf } from "./reference-kinds.ts";
 import type { Context } from "./resource-type.ts";
 import { resourceTypes } from "./resource-types.ts";
@@ -24,11 +25,15 @@ export interface TaskEnvironment {
 
 /** The context of a resource type's methods in one cloud. */
 export async function contextOf(environment: TaskEnvironment, target: CloudTarget): Promise<Context> {
-  const cloud = await environment.openCloud(target);
   const { repository, scope, clock, writer, signal, progress } = environment;
   const records = repository.records(scope);
   const journal = new RestoreJournal(records, scope.sessionId);
+  const home = () => environment.openCloud({ cloud: target.cloud });
+  const access = { kinds: [grantKind(home)], records, sessionId: scope.sessionId, clock, signal };
+  const grants = target.grant === true ? await grantAccess(await home(), target, new Ledger(access)) : new Set<string>();
+  const cloud = await environment.openCloud(target);
   const kinds = [
+    ...access.kinds,
     ...temporaryKinds(cloud, clock, signal),
     ...resourceTypes.flatMap((type) => type.temporaries?.({ cloud, clock, signal }) ?? []),
   ];
@@ -51,6 +56,7 @@ export async function contextOf(environment: TaskEnvironment, target: CloudTarge
     signal,
     progress,
     nameOf,
+    grants,
   };
 }
 
