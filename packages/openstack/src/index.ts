@@ -4,7 +4,9 @@ export type { NamedRef } from "./auth/token.ts";
 export { type Cloud, type OpenCloudOptions, openCloud, withProject } from "./cloud.ts";
 export type { CloudConfig, Credential, DomainRef, EndpointInterface, ProjectRef, Scope } from "./config/cloud-config.ts";
 export { ENVIRONMENT_CLOUD, type Environment, type LoadCloudOptions, listClouds, loadCloud } from "./config/load-cloud.ts";
+export { RECORD_SETS, ZONES } from "./dns/dns.ts";
 export { OPENSTACK_ERROR_CODES, type OpenStackErrorCode } from "./errors.ts";
+export { FIREWALL_GROUPS, FIREWALL_POLICIES, FIREWALL_RULES } from "./firewall/firewall.ts";
 export { type Download, type DownloadRequest, openDownload, type SourceHash } from "./http/download.ts";
 export type { ExchangeReply, HeaderMap, HttpMethod } from "./http/exchange.ts";
 export { atLeast, compareMicroversions } from "./http/microversion.ts";
@@ -20,6 +22,30 @@ export type { ImageDownloadOptions, ImageUploadOptions } from "./image/image-dat
 export type { ImageService } from "./image/image-service.ts";
 export type { Image, ImageChanges, ImageFields, ImageQuery } from "./image/images.ts";
 export type { ImageMember } from "./image/members.ts";
+export {
+  type KeyManagerKind,
+  keyManagerHref,
+  parseKeyManagerHref,
+  readAcl,
+  readSecretMetadata,
+  readSecretPayload,
+  SECRET_CONTAINERS,
+  SECRETS,
+  setAcl,
+  setSecretMetadata,
+} from "./key-manager/key-manager.ts";
+export {
+  HEALTH_MONITORS,
+  L7_POLICIES,
+  L7_RULES,
+  LISTENERS,
+  LOAD_BALANCER_FLAVORS,
+  LOAD_BALANCER_PROVIDERS,
+  LOAD_BALANCER_ZONES,
+  LOAD_BALANCERS,
+  POOL_MEMBERS,
+  POOLS,
+} from "./load-balancer/load-balancer.ts";
 export type { CloudLogger } from "./logger.ts";
 export { LOCAL_IP_ASSOCIATIONS, LOCAL_IPS } from "./network/local-ips.ts";
 export { METERING_LABEL_RULES, METERING_LABELS, NETWORK_LOGS } from "./network/metering.ts";
@@ -39,4 +65,5 @@ export type { AvailabilityZone, QuotaUse, VolumeType } from "./volume/volume-off
 export type { VolumeService } from "./volume/volume-service.ts";
 export type { SnapshotFields, SnapshotQuery, VolumeSnapshot } from "./volume/volume-snapshots.ts";
 export type { Volume, VolumeFields, VolumeQuery } from "./volume/volumes.ts";
+export { IKE_POLICIES, IPSEC_POLICIES, VPN_CONNECTIONS, VPN_ENDPOINT_GROUPS, VPN_SERVICES } from "./vpn/vpn.ts";
 export { deadlineMs, type Waiter, type WaitOptions, waitForStatus, waitUntilGone } from "./wait.ts";

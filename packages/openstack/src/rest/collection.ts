@@ -12,7 +12,7 @@ export interface CollectionSpec {
   readonly service: ServiceType;
   /** Below the endpoint; `{parent}` is the id of the object that the collection belongs to. */
   readonly path: string;
-  /** The envelope of one object. */
+  /** The envelope of one object; empty for a service that has none. */
   readonly singular: string;
   /** The envelope of a list; also the start of `<plural>_links`. */
   readonly plural: string;
@@ -26,6 +26,8 @@ export interface CollectionSpec {
   readonly deleteQuery?: Query;
   /** Not `/<id>`, but this attribute of an object is its address. Default `id`. */
   readonly key?: string;
+  /** For services whose objects have a URL and no id: the attribute that holds it. The last part of the URL is then the object's `id`. */
+  readonly href?: string;
 }
 
 export type ApiObject = JsonObject;
@@ -53,9 +55,14 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
   if (spec.path.includes("{parent}") && parentId === undefined) throw new CodedError("ASSERTION", `${spec.path} needs a parent`);
   const path = spec.path.replace("{parent}", encodeURIComponent(parentId ?? ""));
   const at = (id: string) => `${path}/${encodeURIComponent(id)}`;
+  const wrap = (body: JsonObject): JsonObject => (spec.singular === "" ? body : { [spec.singular]: body });
+  const identified = (object: ApiObject): ApiObject => {
+    const href = spec.href === undefined ? undefined : object[spec.href];
+    return typeof href === "string" ? { ...object, id: href.replace(/\/+$/, "").replace(/^.*\//, "") } : object;
+  };
   const unwrap = (body: JsonObject): ApiObject => {
-    const object = body[spec.singular];
-    if (typeof object === "object" && object !== null && !Array.isArray(object)) return object as ApiObject;
+    const object = spec.singular === "" ? body : body[spec.singular];
+    if (typeof object === "object" && object !== null && !Array.isArray(object)) return identified(object as ApiObject);
     throw new CodedError("BAD_RESPONSE", `${path} answered no ${spec.singular}`, { facts: { url: path } });
   };
   return {
@@ -65,19 +72,19 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
         path,
         query: { ...spec.listQuery, ...query },
         expect: [200],
-        items: (page) => page[spec.plural] as readonly ApiObject[],
+        items: (page) => (page[spec.plural] as readonly ApiObject[]).map(identified),
         next: (page) => nextPage(page, spec.plural),
         signal,
       }),
     get: async (id) => unwrap(await client.json<JsonObject>({ method: "GET", path: at(id), expect: [200] })),
     create: async (body) =>
-      unwrap(await client.json<JsonObject>({ method: "POST", path, json: { [spec.singular]: body }, expect: [200, 201, 202] })),
+      unwrap(await client.json<JsonObject>({ method: "POST", path, json: wrap(body), expect: [200, 201, 202] })),
     update: async (id, changes) =>
       unwrap(
         await client.json<JsonObject>({
           method: spec.updateMethod ?? "PUT",
           path: at(id),
-          json: { [spec.singular]: changes },
+          json: wrap(changes),
           expect: [200, 201, 202],
           // Sets attributes to values: once more does no harm.
           idempotent: true,
@@ -94,8 +101,9 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
   };
 }
 
-/** `<plural>_links` as Neutron, Nova and Octavia give, or `links.next` as Keystone and Designate do. */
+/** `<plural>_links` as Neutron, Nova and Octavia give, `links.next` as Keystone and Designate, or `next` as Barbican. */
 function nextPage(page: Page, plural: string): Query | undefined {
   const links = page[`${plural}_links`] as { rel?: string; href?: string }[] | undefined;
-  return nextOf(links) ?? linkQuery((page.links as { next?: string | null } | undefined)?.next);
+  const { next } = (page.links ?? page) as { next?: string | null };
+  return nextOf(links) ?? linkQuery(next);
 }

@@ -9,6 +9,7 @@ import { CodedError, canonicalJson, type Json, type JsonObject } from "@permafro
 import { fieldDifferences } from "../compare.ts";
 import { ifThere } from "../if-there.ts";
 import type { Context, FinishInput, Found, ResourceType, Restored, RestoreInput } from "../resource-type.ts";
+import { comparable } from "./comparable.ts";
 import type { Declaration, DeclaredDocument } from "./declaration.ts";
 import { declaredTemporary, makeDeclared, removeDeclared } from "./make-declared.ts";
 import { isOwned, keyOf, listQuery, planDeclared } from "./plan-declared.ts";
@@ -164,16 +165,6 @@ async function differences(declaration: Declaration, context: Context, input: Fi
       : [];
   const more = (await declaration.hooks?.differences?.(context, input, found)) ?? [];
   return [...fieldDifferences(want, have), ...tags, ...more];
-}
-
-function comparable(declaration: Declaration, object: JsonObject): JsonObject {
-  const result: Record<string, Json> = { ...object };
-  for (const name of declaration.unordered ?? []) {
-    const value = result[name];
-    if (Array.isArray(value))
-      result[name] = [...(value as Json[])].sort((a, b) => (canonicalJson(a) < canonicalJson(b) ? -1 : 1));
-  }
-  return result;
 }
 
 /** In the target: by name among all that the credentials see, or by id. */

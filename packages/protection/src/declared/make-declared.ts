@@ -4,10 +4,11 @@
  */
 
 import type { ApiObject, Cloud } from "@permafrost/openstack";
-import { CodedError, canonicalJson, type Json, type JsonObject, retry } from "@permafrost/std";
+import { CodedError, type Json, type JsonObject, retry } from "@permafrost/std";
 import { ifThere } from "../if-there.ts";
 import type { TemporaryKind } from "../ledger.ts";
 import type { Context, RestoreInput, TemporaryContext } from "../resource-type.ts";
+import { isLike } from "./comparable.ts";
 import type { Declaration, DeclaredDocument } from "./declaration.ts";
 import { isOwned, keyOf, listQuery } from "./plan-declared.ts";
 import { requestBody } from "./request-body.ts";
@@ -54,7 +55,8 @@ export async function makeDeclared(
       await ledger.amend(type, sourceId, { ...detail, before: [...detail.before, id] });
   } else {
     const object = known ?? (await collection.get(id));
-    const real = body[mark] ?? "";
+    // What had none gets an empty one, unless the declaration says that null may be sent.
+    const real = body[mark] === undefined ? "" : body[mark];
     if (object[mark] !== real) {
       await collection.update(id, { [mark]: real });
       await hooks?.settled?.(context, id);
@@ -74,8 +76,9 @@ async function contentDetail(declaration: Declaration, context: Context, subject
 async function alike(declaration: Declaration, cloud: Cloud, like: JsonObject): Promise<ApiObject[]> {
   const found: ApiObject[] = [];
   for await (const object of cloud.collection(declaration.collection).list(listQuery(declaration, cloud))) {
-    const same = Object.entries(like).every(([name, value]) => canonicalJson(object[name] ?? null) === canonicalJson(value));
-    if (same && isOwned(declaration, object, cloud)) found.push(object);
+    if (!isOwned(declaration, object, cloud)) continue;
+    const same = (await declaration.hooks?.alike?.({ cloud }, object, like)) ?? isLike(declaration, object, like);
+    if (same) found.push(object);
   }
   return found;
 }
