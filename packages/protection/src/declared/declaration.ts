@@ -49,8 +49,8 @@ export interface Declaration {
    * journal has the object. `content`: objects equal to the request that were not there before it.
    */
   readonly mark: "description" | "name" | "content";
-  /** The service refuses a second one of the same name in a project. */
-  readonly uniqueName?: boolean;
+  /** The service refuses a second one of the same name in a project (with the hook `same`: a second one that is the same). */
+  readonly unique?: boolean;
   /** Lists whose order means nothing, for comparison. */
   readonly unordered?: readonly string[];
   /** Attributes of `create` that are not compared after a restore, and why. */
@@ -87,6 +87,8 @@ export interface Hooks {
   ): Promise<JsonObject> | JsonObject;
   /** The request that makes it, where one is not enough: what the target refuses may be asked for in another way. */
   create?(collection: Collection, body: JsonObject): Promise<ApiObject>;
+  /** With the mark `content`: whether a listed object is what `like` asked for. Default: it has every attribute of it. */
+  alike?(context: { readonly cloud: Cloud }, object: ApiObject, like: JsonObject): Promise<boolean>;
   /** Right after it is made and in the journal; runs again on every attempt, so it looks before it makes. Returns warnings. */
   made?(context: Context, input: FinishInput<DeclaredDocument>, object: ApiObject): Promise<readonly string[]>;
   /** In the `finish` step, beside the attributes of `finish`. Runs again on every attempt. Returns warnings. */

@@ -98,8 +98,9 @@ async function decide(
   }
   const same = await declaration.hooks?.same?.(context, input, scope);
   if (same !== undefined) {
+    // Known by something else than a name: another name makes no other thing of it.
     const rule = options.onConflict === "rename" ? "create" : options.onConflict;
-    return decideByName(noun, declaration.nameOf?.(document.object) ?? resource.name, same, rule, context.sessionId);
+    return once(declaration, resource.name, same, decideByName(noun, resource.name, same, rule, context.sessionId));
   }
   const captured = document.object.name;
   const name = typeof captured === "string" ? restoredName(captured, resource, options) : "";
@@ -107,13 +108,18 @@ async function decide(
   const existing: string[] = [];
   for await (const object of cloud.collection(declaration.collection).list({ ...listQuery(declaration, cloud), name }))
     if (object.name === name && isOwned(declaration, object, cloud)) existing.push(String(object[keyOf(declaration)]));
-  const decision = decideByName(noun, name, existing, options.onConflict, context.sessionId);
-  if (declaration.uniqueName === true && decision.action === "create" && existing.length > 0)
-    return {
-      action: "conflict",
-      reason: `${noun}s have unique names, and ${name} is taken; use --on-conflict reuse, rename or skip`,
-    };
-  return decision;
+  return once(declaration, name, existing, decideByName(noun, name, existing, options.onConflict, context.sessionId));
+}
+
+/** What cannot be there twice. */
+function once(declaration: Declaration, name: string, existing: readonly string[], decision: Decision): Decision {
+  const renamed = decision.targetName !== undefined;
+  if (declaration.unique !== true || decision.action !== "create" || existing.length === 0 || renamed) return decision;
+  const rename = declaration.hooks?.same === undefined ? "reuse, rename" : "reuse";
+  return {
+    action: "conflict",
+    reason: `there can be only one ${declaration.noun} ${name}, and ${existing[0]} is it; use --on-conflict ${rename} or skip`,
+  };
 }
 
 export function listQuery(declaration: Declaration, cloud: Cloud): Query {
