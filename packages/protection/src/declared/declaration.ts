@@ -73,6 +73,8 @@ export interface Declaration {
 export interface Hooks {
   /** Further attributes of the document, such as the rules of a policy. May have references, too. */
   describe?(context: Context, object: ApiObject): Promise<JsonObject>;
+  /** What a backup could not have of it. */
+  warnings?(object: ApiObject): readonly string[];
   /** The id of what is always there and can only be changed, such as the security group `default`: the action is then `update`. */
   standing?(context: Context, document: DeclaredDocument): Promise<string | undefined>;
   /** Ids of what is the same thing in the target, for objects that are not known by a name. Default: those of the same name. */

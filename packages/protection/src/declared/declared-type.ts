@@ -67,6 +67,7 @@ async function* discover(declaration: Declaration, context: Context): AsyncItera
       logicalBytes: 0,
       captures: false,
       freezes: false,
+      warnings: hooks?.warnings?.(object) ?? [],
     };
   }
 }

@@ -1,0 +1,44 @@
+/** Who may read a Barbican secret or container: users beside the project's members, or instead of them. */
+
+import { type Cloud, type KeyManagerKind, readAcl, setAcl } from "@permafrost/openstack";
+import { CodedError, canonicalJson, type Json, type JsonObject } from "@permafrost/std";
+
+export const ACL_REFERENCES = { "acl.users[]": { kind: "keystone.user", optional: true } } as const;
+
+/** `{ acl }`, or nothing for what Barbican gives to everything: the project's members may read. */
+export async function describeAcl(cloud: Cloud, kind: KeyManagerKind, id: string): Promise<JsonObject> {
+  const acl = plain((await readable(readAcl(cloud, kind, id)))?.read);
+  return acl === undefined ? {} : { acl };
+}
+
+/** Sets what was captured, its users replaced already, if it is not so. */
+export async function restoreAcl(cloud: Cloud, kind: KeyManagerKind, id: string, acl: Json | undefined): Promise<void> {
+  const want = plain(acl);
+  if (want === undefined) return;
+  const have = plain((await readAcl(cloud, kind, id)).read);
+  if (canonicalJson(have ?? null) !== canonicalJson(want)) await setAcl(cloud, kind, id, { read: want });
+}
+
+export async function aclDifferences(cloud: Cloud, kind: KeyManagerKind, id: string, acl: Json | undefined): Promise<string[]> {
+  const [want, have] = [plain(acl) ?? null, plain((await readAcl(cloud, kind, id)).read) ?? null];
+  return canonicalJson(want) === canonicalJson(have)
+    ? []
+    : [`acl: expected ${canonicalJson(want)}, found ${canonicalJson(have)}`];
+}
+
+function plain(acl: Json | undefined): JsonObject | undefined {
+  if (typeof acl !== "object" || acl === null) return undefined;
+  const { users, "project-access": access } = acl as { users?: readonly string[]; "project-access"?: boolean };
+  if (access !== false && (users ?? []).length === 0) return undefined;
+  return { users: [...(users ?? [])].sort(), "project-access": access !== false };
+}
+
+/** What the role may not see is not there. */
+export async function readable<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (CodedError.is(error, "FORBIDDEN") || CodedError.is(error, "NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
