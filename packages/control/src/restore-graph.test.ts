@@ -1,0 +1,73 @@
+import { EMPTY_STATS, type PlannedResource } from "@permafrost/model";
+import { CodedError } from "@permafrost/std";
+import { describe, expect, it } from "vitest";
+import { stepsOf, undoOrder } from "./restore-graph.ts";
+
+function planned(key: string, dependsOn: string[] = [], more: Partial<PlannedResource> = {}): PlannedResource {
+  const [type = "", id = ""] = key.split("/");
+  return {
+    type,
+    id,
+    name: id,
+    state: "pending",
+    streams: {},
+    stats: EMPTY_STATS,
+    warnings: [],
+    action: "create",
+    dependsOn,
+    ...more,
+  };
+}
+
+const names = (levels: readonly PlannedResource[][]) => levels.map((level) => level.map((r) => r.id).sort());
+
+describe("stepsOf", () => {
+  it("makes what is created, and finishes what has a finish step after all it waits for", () => {
+    const steps = stepsOf([
+      planned("a.net/n"),
+      planned("a.sub/s", ["a.net/n"], { finishAfter: ["a.port/p"] }),
+      planned("a.port/p", ["a.sub/s"]),
+    ]);
+    expect([...steps.keys()]).toEqual(["a.net/n", "a.sub/s", "a.sub/s#finished", "a.port/p"]);
+    expect(steps.get("a.sub/s#finished")?.after).toEqual(["a.sub/s", "a.port/p"]);
+  });
+
+  it("takes finished for made when there is no finish step, and what is not in the plan for there", () => {
+    const steps = stepsOf([planned("a.net/n"), planned("a.fip/f", ["a.net/n#finished", "a.net/gone", "a.net/gone#finished"])]);
+    expect(steps.get("a.fip/f")?.after).toEqual(["a.net/n"]);
+  });
+
+  it("keeps the name of what is in the plan without a step, so that a conflict reaches what depends on it", () => {
+    const steps = stepsOf([planned("a.net/n", [], { action: "conflict" }), planned("a.sub/s", ["a.net/n#finished"])]);
+    expect(steps.get("a.sub/s")?.after).toEqual(["a.net/n"]);
+    expect(steps.has("a.net/n")).toBe(false);
+  });
+
+  it("has no finish step for what is reused", () => {
+    expect([...stepsOf([planned("a.sub/s", [], { action: "reuse", finishAfter: [] })]).keys()]).toEqual(["a.sub/s"]);
+  });
+
+  it("lets two resources finish with each other, but not be made with each other", () => {
+    const groups = [planned("a.sg/x", [], { finishAfter: ["a.sg/y"] }), planned("a.sg/y", [], { finishAfter: ["a.sg/x"] })];
+    expect(stepsOf(groups).size).toBe(4);
+    const circle = () => stepsOf([planned("a.sg/x", ["a.sg/y"]), planned("a.sg/y", ["a.sg/x"])]);
+    expect(circle).toThrowError(expect.toSatisfy((e) => CodedError.is(e, "PLAN_CYCLE")));
+  });
+});
+
+describe("undoOrder", () => {
+  it("takes back users before what they use", () => {
+    const plan = [
+      planned("a.net/n"),
+      planned("a.sub/s", ["a.net/n"]),
+      planned("a.port/p", ["a.net/n", "a.sub/s"]),
+      planned("a.net/other"),
+    ];
+    expect(names(undoOrder(plan))).toEqual([["other", "p"], ["s"], ["n"]]);
+  });
+
+  it("goes by what was made, not by what was finished with each other", () => {
+    const plan = [planned("a.sg/x", [], { finishAfter: ["a.sg/y"] }), planned("a.sg/y", [], { finishAfter: ["a.sg/x"] })];
+    expect(names(undoOrder(plan))).toEqual([["x", "y"]]);
+  });
+});

@@ -1,0 +1,84 @@
+/**
+ * A restore plan as a graph of steps: each resource is made (`create`) and, if its plan says so, finished when more is there (`finish`).
+ * Pure: which steps are ready, which cannot be done any more, and the way back for an undo.
+ */
+
+import { type PlannedResource, resourceKeyText } from "@permafrost/model";
+import { CodedError } from "@permafrost/std";
+
+export interface Step {
+  /** `type/id`, or `type/id#finished`. */
+  readonly name: string;
+  readonly resource: PlannedResource;
+  readonly step: "create" | "finish";
+  /** Names of steps that come before. */
+  readonly after: readonly string[];
+}
+
+const FINISHED = "#finished";
+
+/** The steps of a plan by name. What is skipped or in conflict has none. Throws PLAN_CYCLE. */
+export function stepsOf(resources: readonly PlannedResource[]): ReadonlyMap<string, Step> {
+  const steps = new Map<string, Step>();
+  for (const resource of resources) {
+    if (resource.action === "skip" || resource.action === "conflict") continue;
+    const key = resourceKeyText(resource);
+    steps.set(key, { name: key, resource, step: "create", after: resource.dependsOn });
+    if (resource.finishAfter === undefined || resource.action === "reuse") continue;
+    const name = key + FINISHED;
+    steps.set(name, { name, resource, step: "finish", after: [key, ...resource.finishAfter] });
+  }
+  const all = new Set(resources.map(resourceKeyText));
+  for (const step of steps.values())
+    steps.set(step.name, { ...step, after: step.after.flatMap((d) => stepNamed(d, steps, all)) });
+  checkCycles(steps);
+  return steps;
+}
+
+/** What is not in the plan is there. What is in it without a step (skipped, in conflict) stays as a name, for its failure to be seen. */
+function stepNamed(dependency: string, steps: ReadonlyMap<string, Step>, all: ReadonlySet<string>): string[] {
+  if (steps.has(dependency)) return [dependency];
+  const made = dependency.endsWith(FINISHED) ? dependency.slice(0, -FINISHED.length) : dependency;
+  return all.has(made) ? [made] : [];
+}
+
+function checkCycles(steps: ReadonlyMap<string, Step>): void {
+  const left = new Map(steps);
+  for (;;) {
+    const free = [...left.values()].filter((s) => !s.after.some((d) => left.has(d)));
+    if (free.length === 0) break;
+    for (const step of free) left.delete(step.name);
+  }
+  if (left.size === 0) return;
+  const some = [...left.keys()].slice(0, 5).join(", ");
+  throw new CodedError("PLAN_CYCLE", `Resources depend on each other: ${some}`, {
+    facts: { resources: some },
+    hint: "Leave one of them out with --exclude, and report this plan.",
+  });
+}
+
+/** Of a step's resource, for its result: the resource, without the step. */
+export function resourceOfStep(name: string): string {
+  return name.endsWith(FINISHED) ? name.slice(0, -FINISHED.length) : name;
+}
+
+/** Resources in the order in which they can be taken back: each before what it was made after. */
+export function undoOrder(resources: readonly PlannedResource[]): PlannedResource[][] {
+  const steps = stepsOf(resources.map(withoutFinish));
+  const users = new Map<string, Set<string>>();
+  for (const step of steps.values()) for (const d of step.after) users.set(d, (users.get(d) ?? new Set()).add(step.name));
+  const left = new Map(steps);
+  const levels: PlannedResource[][] = [];
+  while (left.size > 0) {
+    const level = [...left.values()].filter((s) => ![...(users.get(s.name) ?? [])].some((u) => left.has(u)));
+    for (const step of level) left.delete(step.name);
+    levels.push(level.map((s) => s.resource));
+  }
+  return levels;
+}
+
+/** What a resource is finished with uses it, so for the way back both kinds of dependency count, unless that would be a circle. */
+function withoutFinish(resource: PlannedResource): PlannedResource {
+  const { finishAfter: _, ...rest } = resource;
+  return rest;
+}
