@@ -3,7 +3,15 @@
  * is no resource of ours because a project cannot own it.
  */
 
-import type { Cloud } from "@permafrost/openstack";
+import {
+  type Cloud,
+  type CollectionSpec,
+  LOAD_BALANCER_FLAVORS,
+  LOAD_BALANCER_PROVIDERS,
+  LOAD_BALANCER_ZONES,
+  NETWORK_FLAVORS,
+  NETWORK_ZONES,
+} from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { ifThere } from "./if-there.ts";
 import { resourceTypes } from "./resource-types.ts";
@@ -24,6 +32,19 @@ const OTHERS: Readonly<Record<string, Finder>> = {
   },
   "volume-type": async (cloud, nameOrId) =>
     (await cloud.volume.listTypes()).filter((t) => t.id === nameOrId || t.name === nameOrId),
+  "network-zone": async (cloud, name) => {
+    if (!(await cloud.networkExtensions()).has("network_availability_zone")) return [];
+    const zones = await Array.fromAsync(cloud.collection(NETWORK_ZONES).list());
+    return [...new Set(zones.map((z) => String(z.name)))].filter((z) => z === name).map((z) => ({ id: z, name: z }));
+  },
+  "network-flavor": async (cloud, nameOrId) => {
+    if (!(await cloud.networkExtensions()).has("l3-flavors")) return [];
+    const flavors = await Array.fromAsync(cloud.collection(NETWORK_FLAVORS).list());
+    return flavors.map((f) => ({ id: String(f.id), name: String(f.name) })).filter((f) => [f.id, f.name].includes(nameOrId));
+  },
+  "load-balancer-flavor": async (cloud, nameOrId) => await offered(cloud, LOAD_BALANCER_FLAVORS, nameOrId),
+  "load-balancer-zone": async (cloud, name) => await offered(cloud, LOAD_BALANCER_ZONES, name),
+  "load-balancer-provider": async (cloud, name) => await offered(cloud, LOAD_BALANCER_PROVIDERS, name),
   role: async (cloud, nameOrId) => {
     const role = await ifThere(cloud.identity.findRole(nameOrId)).catch(mayNot);
     return role === undefined ? [] : [role];
@@ -33,6 +54,15 @@ const OTHERS: Readonly<Record<string, Finder>> = {
 export function finderOf(kind: string): Finder | undefined {
   const type = resourceTypes.find((t) => t.type === kind);
   return type?.find === undefined ? OTHERS[kind] : (cloud, nameOrId) => type.find?.(cloud, nameOrId) ?? Promise.resolve([]);
+}
+
+/** What Octavia's operator offers to every project; what has no id is known by its name. */
+async function offered(cloud: Cloud, spec: CollectionSpec, nameOrId: string): Promise<{ id: string; name: string }[]> {
+  if (!(await cloud.hasService(spec.service))) return [];
+  const all = await Array.fromAsync(cloud.collection(spec).list());
+  return all
+    .map((o) => ({ id: String(o[spec.key ?? "id"]), name: String(o.name) }))
+    .filter((o) => [o.id, o.name].includes(nameOrId));
 }
 
 /** Only an administrator may list roles: for others there is none to be found. */

@@ -1,15 +1,35 @@
 /** Every resource type, in the order in which a restore names them. To add one: write its file, put it here. */
 
 import { CodedError, type Json } from "@permafrost/std";
+import { barbicanContainer } from "./barbican-container.ts";
+import { barbicanSecret } from "./barbican-secret.ts";
 import { cinderVolume } from "./cinder-volume.ts";
+import { designateZone } from "./designate-zone.ts";
+import { fwaasGroup } from "./fwaas-group.ts";
+import { fwaasPolicy } from "./fwaas-policy.ts";
+import { fwaasRule } from "./fwaas-rule.ts";
 import { glanceImage } from "./glance-image.ts";
 import { keystoneGroup } from "./keystone-group.ts";
 import { keystoneProject } from "./keystone-project.ts";
 import { keystoneRoleAssignment } from "./keystone-role-assignment.ts";
 import { keystoneUser } from "./keystone-user.ts";
+import { neutronAddressGroup } from "./neutron-address-group.ts";
+import { neutronAddressScope } from "./neutron-address-scope.ts";
+import { neutronNetwork } from "./neutron-network.ts";
+import { neutronPort } from "./neutron-port.ts";
+import { neutronRouter } from "./neutron-router.ts";
+import { neutronSecurityGroup } from "./neutron-security-group.ts";
+import { neutronSubnet } from "./neutron-subnet.ts";
+import { neutronSubnetPool } from "./neutron-subnet-pool.ts";
+import { octaviaLoadBalancer } from "./octavia-load-balancer.ts";
 import { quotas } from "./quotas.ts";
 import type { ResourceType } from "./resource-type.ts";
 import { swiftContainer } from "./swift-container.ts";
+import { vpnConnection } from "./vpn-connection.ts";
+import { vpnEndpointGroup } from "./vpn-endpoint-group.ts";
+import { vpnIkePolicy } from "./vpn-ike-policy.ts";
+import { vpnIpsecPolicy } from "./vpn-ipsec-policy.ts";
+import { vpnService } from "./vpn-service.ts";
 
 /** Each type reads its own documents only, so the list forgets their shapes. */
 function listed<D>(type: ResourceType<D>): ResourceType<Json> {
@@ -22,8 +42,28 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(keystoneGroup),
   listed(keystoneRoleAssignment),
   ...quotas.map(listed),
+  listed(barbicanSecret),
+  listed(barbicanContainer),
+  listed(neutronAddressScope),
+  listed(neutronSubnetPool),
+  listed(neutronAddressGroup),
+  listed(neutronSecurityGroup),
+  listed(neutronNetwork),
+  listed(neutronSubnet),
+  listed(neutronRouter),
+  listed(neutronPort),
   listed(glanceImage),
   listed(cinderVolume),
+  listed(fwaasRule),
+  listed(fwaasPolicy),
+  listed(fwaasGroup),
+  listed(octaviaLoadBalancer),
+  listed(vpnIkePolicy),
+  listed(vpnIpsecPolicy),
+  listed(vpnEndpointGroup),
+  listed(vpnService),
+  listed(vpnConnection),
+  listed(designateZone),
   listed(swiftContainer),
 ];
 

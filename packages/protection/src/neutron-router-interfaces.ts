@@ -1,0 +1,116 @@
+/**
+ * The interfaces of a router: ports that the router owns. One on its subnet's gateway address is added by subnet; any other is a port
+ * with the captured address, made first and given to the router. Each is looked for before it is made, so this may run again.
+ */
+
+import { type ApiObject, type Cloud, PORTS, ROUTERS, SUBNETS } from "@permafrost/openstack";
+import type { Json, JsonObject } from "@permafrost/std";
+import { ifThere } from "./if-there.ts";
+import { type FixedIp, fixedIpsOf, mayChooseAddresses } from "./neutron-ownership.ts";
+import type { Context } from "./resource-type.ts";
+
+const INTERFACE = /^network:(router_interface|ha_router_replicated_interface)/;
+const FIELDS = ["network_id", "name", "description", "mac_address", "admin_state_up", "fixed_ips", "tags"] as const;
+
+/** What a document keeps of an interface; `port_id` is for those who refer to it. */
+export interface Interface extends JsonObject {
+  readonly port_id: string;
+}
+
+export async function interfacePorts(cloud: Cloud, routerId: string): Promise<ApiObject[]> {
+  const ports = await Array.fromAsync(cloud.collection(PORTS).list({ device_id: routerId }));
+  return ports.filter((p) => INTERFACE.test(String(p.device_owner)));
+}
+
+export async function describeInterfaces(cloud: Cloud, routerId: string): Promise<Interface[]> {
+  return (await interfacePorts(cloud, routerId)).map((port) => {
+    const kept: Record<string, Json> = {};
+    for (const field of FIELDS) if (port[field] !== undefined) kept[field] = port[field];
+    return { ...kept, port_id: String(port.id) };
+  });
+}
+
+/** `wanted` has the target's ids. Returns warnings. */
+export async function addInterfaces(context: Context, routerId: string, wanted: readonly Interface[]): Promise<string[]> {
+  const { cloud } = context;
+  const warnings: string[] = [];
+  for (const one of wanted) {
+    const addresses = fixedIpsOf(one);
+    if (addresses.length === 0) continue;
+    const there = await missingAddresses(cloud, routerId, addresses);
+    if (there.length === 0) continue;
+    if (await areGateways(cloud, addresses)) for (const { subnet_id } of there) await addBySubnet(cloud, routerId, subnet_id);
+    else await addByPort(context, routerId, one);
+    const left = await missingAddresses(cloud, routerId, addresses);
+    for (const { ip_address } of left) warnings.push(`an interface has another address than ${ip_address}`);
+    await describeAgain(cloud, routerId, one);
+  }
+  return warnings;
+}
+
+/** Before a router is removed. */
+export async function removeInterfaces(cloud: Cloud, routerId: string): Promise<void> {
+  const routers = cloud.collection(ROUTERS);
+  for (const port of await interfacePorts(cloud, routerId))
+    await ifThere(routers.act(routerId, "PUT", "remove_router_interface", { port_id: String(port.id) }));
+}
+
+export async function interfaceDifferences(cloud: Cloud, routerId: string, wanted: readonly Interface[]): Promise<string[]> {
+  const missing = await missingAddresses(cloud, routerId, wanted.flatMap(fixedIpsOf));
+  return missing.map((m) => `interfaces: expected ${JSON.stringify(m)}, found none`);
+}
+
+async function missingAddresses(cloud: Cloud, routerId: string, wanted: readonly FixedIp[]): Promise<FixedIp[]> {
+  const have = (await interfacePorts(cloud, routerId)).flatMap(fixedIpsOf);
+  return wanted.filter((w) => !have.some((h) => h.subnet_id === w.subnet_id && h.ip_address === w.ip_address));
+}
+
+async function areGateways(cloud: Cloud, addresses: readonly FixedIp[]): Promise<boolean> {
+  for (const { subnet_id, ip_address } of addresses)
+    if ((await ifThere(cloud.collection(SUBNETS).get(subnet_id)))?.gateway_ip !== ip_address) return false;
+  return true;
+}
+
+async function addBySubnet(cloud: Cloud, routerId: string, subnetId: string): Promise<void> {
+  await cloud.collection(ROUTERS).act(routerId, "PUT", "add_router_interface", { subnet_id: subnetId });
+}
+
+/** The port is in the ledger until the router has it: one without its router must not stay. */
+async function addByPort(context: Context, routerId: string, one: Interface): Promise<void> {
+  const { cloud, ledger } = context;
+  const ports = cloud.collection(PORTS);
+  const network = String(one.network_id);
+  const fixedIps = (await mayChooseAddresses(cloud, network))
+    ? fixedIpsOf(one).map((f) => ({ ...f }))
+    : fixedIpsOf(one).map(({ subnet_id }) => ({ subnet_id }));
+  const portId = await ledger.obtain("neutron.port", `interface ${one.port_id}`, async (name) => {
+    const port = { network_id: network, fixed_ips: fixedIps, security_groups: [], port_security_enabled: false };
+    return String((await createInterfacePort(cloud, { ...port, description: name })).id);
+  });
+  if ((await ports.get(portId)).device_id !== routerId)
+    await cloud.collection(ROUTERS).act(routerId, "PUT", "add_router_interface", { port_id: portId });
+  await ports.update(portId, { description: one.description ?? "" });
+}
+
+/** An interface has no security: switched off where that is ours to say. */
+async function createInterfacePort(cloud: Cloud, body: JsonObject): Promise<ApiObject> {
+  const extensions = await cloud.networkExtensions();
+  const { port_security_enabled: _security, ...plain } = body;
+  const may = extensions.has("port-security") && (await mayChooseAddresses(cloud, String(body.network_id)));
+  return await cloud.collection(PORTS).create(may ? body : plain);
+}
+
+/** Name, description and tags, where the interface had some. */
+async function describeAgain(cloud: Cloud, routerId: string, one: Interface): Promise<void> {
+  const addresses = fixedIpsOf(one).map((f) => f.ip_address);
+  const found = (await interfacePorts(cloud, routerId)).find((p) => fixedIpsOf(p).some((f) => addresses.includes(f.ip_address)));
+  if (found === undefined) return;
+  const changes: Record<string, Json> = {};
+  for (const field of ["name", "description"] as const) {
+    const value = one[field];
+    if (typeof value === "string" && value !== "" && found[field] !== value) changes[field] = value;
+  }
+  const ports = cloud.collection(PORTS);
+  if (Object.keys(changes).length > 0) await ports.update(String(found.id), changes);
+  if (Array.isArray(one.tags) && one.tags.length > 0) await ports.setTags(String(found.id), one.tags.map(String));
+}

@@ -1,0 +1,62 @@
+/**
+ * neutron.subnet. A DHCP server takes an address as soon as it may, so a subnet is made without one and gets it in the finish step,
+ * when every port of the restore has its address. IPv6 modes can only be said with DHCP on (neutron/db/db_base_plugin_v2.py
+ * `_validate_ipv6_attributes`): those subnets have it from the start; their addresses come from the ports' MAC, unless they are stateful.
+ */
+
+import { SUBNETS } from "@permafrost/openstack";
+import { declaredType } from "./declared/declared-type.ts";
+import { plannedTarget } from "./declared/planned-target.ts";
+
+export const neutronSubnet = declaredType({
+  type: "neutron.subnet",
+  noun: "subnet",
+  collection: SUBNETS,
+  create: [
+    "network_id",
+    "ip_version",
+    "cidr",
+    "name",
+    "description",
+    "gateway_ip",
+    "allocation_pools",
+    "dns_nameservers",
+    "host_routes",
+    "enable_dhcp",
+    "ipv6_address_mode",
+    "ipv6_ra_mode",
+    "subnetpool_id",
+    "dns_publish_fixed_ip",
+    "service_types",
+  ],
+  finish: ["enable_dhcp"],
+  nulls: ["gateway_ip"],
+  needs: {
+    dns_publish_fixed_ip: { extension: "subnet-dns-publish-fixed-ip" },
+    service_types: { role: "admin", extension: "subnet-service-types" },
+    subnetpool_id: { extension: "subnet_allocation" },
+  },
+  references: {
+    network_id: { kind: "neutron.network" },
+    subnetpool_id: { kind: "neutron.subnet-pool", optional: true },
+  },
+  unordered: ["allocation_pools", "host_routes", "service_types"],
+  unique: true,
+  tags: true,
+  mark: "description",
+  reported: { segment_id: "segments are the operator's" },
+  hooks: {
+    // Two subnets of a network cannot overlap: the same CIDR is the same subnet, whatever its name.
+    same: async ({ cloud }, { document }, scope) => {
+      const { network_id: networkId, cidr } = document.object;
+      const { id } = await plannedTarget(scope, document, "neutron.network", String(networkId));
+      if (id === undefined) return [];
+      const found = await Array.fromAsync(cloud.collection(SUBNETS).list({ network_id: id, cidr: String(cidr) }));
+      return found.filter((s) => s.cidr === cidr).map((s) => String(s.id));
+    },
+    body: (_context, { document }, body) => {
+      const { ipv6_address_mode: addressMode, ipv6_ra_mode: raMode } = document.object;
+      return typeof addressMode === "string" || typeof raMode === "string" ? body : { ...body, enable_dhcp: false };
+    },
+  },
+});
