@@ -1,10 +1,13 @@
 # shellcheck shell=bash disable=SC2154  # sourced by ../lab
-# Build the image when it is absent, start the container, wait until every API answers.
+# Build the image when there is none of these files, start the container, wait until every API answers.
+# A container of other files or ports is never taken for the lab: a stopped one is removed and made anew, a running one refused.
 
-rebuild='' virt=qemu
+rebuild='' fresh='' virt=qemu stale='' image_id=''
+ports=(5000 8080 8774 8776 8778 9001 9292 9311 9696 9876)
 for option in "$@"; do
   case $option in
-    --rebuild) rebuild=1 ;;
+    --rebuild) rebuild=1 fresh='--rebuild' ;;
+    --fresh) fresh=${fresh:---fresh} ;;
     --kvm) virt=kvm ;;
     *) usage "up: unknown option: $option" ;;
   esac
@@ -15,7 +18,7 @@ install_missing() {
   # A client alone, as some images have, is no engine; an engine that answers already may be anywhere.
   docker version >/dev/null 2>&1 || command -v dockerd >/dev/null || missing+=(docker.io iptables)
   command -v curl >/dev/null || missing+=(curl)
-  docker image inspect "$image" debian:trixie-slim >/dev/null 2>&1 || command -v debootstrap >/dev/null || missing+=(debootstrap)
+  docker image inspect debian:trixie-slim >/dev/null 2>&1 || [ -n "$(image_of "$wanted" 2>/dev/null)" ] || command -v debootstrap >/dev/null || missing+=(debootstrap)
   [ ${#missing[@]} != 0 ] || return 0
   command -v apt-get >/dev/null || die "missing: ${missing[*]}, and there is no apt-get" "install them and repeat"
   [ "$(id -u)" = 0 ] || die "missing: ${missing[*]}" "run as root once, or install them and repeat"
@@ -54,35 +57,72 @@ make_base() {
   rm -rf --one-file-system "$root"
 }
 
-# What the image is made of, so that a stale image is noticed.
+# What the image is made of. An image carries it as a label, and every container of the image too.
 recipe() { (cd "$here" && find Dockerfile rootfs -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16); }
 
-build_image() {
-  if [ -z "$rebuild" ] && docker image inspect "$image" >/dev/null 2>&1; then
-    local label; label=$(docker image inspect -f '{{ index .Config.Labels "lab.recipe" }}' "$image")
-    [ -z "$label" ] || [ "$label" = "$(recipe)" ] || say "note: $image was built from other files than these; lab up --rebuild makes it anew"
-    return
+# An image of these files, whatever its tag is now: other worktrees share the tag.
+image_of() { docker image ls -q --no-trunc --filter "label=lab.recipe=$1" | head -1; }
+
+published() { for port in "${ports[@]}"; do printf '%s:%s\n' "$addr" "$port"; done | sort; }
+
+# Why the container that is there is not the lab of these files; nothing when it is.
+why_stale() {
+  local made_of bound
+  made_of=$(docker inspect -f '{{ index .Config.Labels "lab.recipe" }}' "$name")
+  bound=$(docker inspect -f '{{ range .HostConfig.PortBindings }}{{ range . }}{{ println .HostIp .HostPort }}{{ end }}{{ end }}' "$name" | sed '/^$/d; s/ /:/' | sort)
+  if [ "$made_of" != "$wanted" ]; then printf 'it was made of other files (recipe %s, these are %s)' "${made_of:-unknown}" "$wanted"
+  elif [ "$bound" != "$(published)" ]; then printf 'it has other ports than these (%s)' "$(comm -3 <(printf '%s\n' "$bound") <(published) | xargs)"
+  fi
+}
+
+# Sets `stale`: why the container has to go. A running one goes only when that was asked for: somebody may be using it.
+judge_container() {
+  exists || return 0
+  stale=$(why_stale)
+  if [ -n "$stale" ] && [ -z "$fresh" ] && running; then
+    die "$name runs, but $stale" "use it as it is, or lose its data: lab up --fresh (or --rebuild); LAB_NAME and LAB_ADDR make another lab beside it"
+  fi
+  [ -z "$fresh" ] || stale=${stale:-"$fresh makes the lab anew"}
+}
+
+# Sets `image_id`.
+need_image() {
+  image_id=$(image_of "$wanted")
+  if [ -n "$image_id" ] && [ -z "$rebuild" ]; then return; fi
+  local why='there is none of these files' other
+  [ -z "$rebuild" ] || why='--rebuild'
+  if [ -z "$rebuild" ] && other=$(docker image inspect -f '{{ index .Config.Labels "lab.recipe" }}' "$image" 2>/dev/null); then
+    why="$image was built from other files: recipe ${other:-unknown}, these are $wanted"
   fi
   make_base
-  local log=$here/run/build.log; mkdir -p "$here/run"
-  say "building $image (about 12 minutes, most of it downloads; log: $log)"
-  DOCKER_BUILDKIT=0 docker build --label "lab.recipe=$(recipe)" -t "$image" "$here" >"$log" 2>&1 || { tail -30 "$log" >&2; die "the image does not build" "whole log: $log"; }
+  local log=$here/run/build-$name.log; mkdir -p "$here/run"
+  say "building $image ($why; about 12 minutes, most of it downloads; log: $log)"
+  DOCKER_BUILDKIT=0 docker build --iidfile "$log.id" --label "lab.recipe=$wanted" -t "$image" "$here" >"$log" 2>&1 \
+    || { tail -30 "$log" >&2; die "the image does not build" "whole log: $log"; }
+  image_id=$(cat "$log.id"); rm "$log.id"
   say "image built"
 }
 
 start_container() {
   docker network inspect "$network" >/dev/null 2>&1 || docker network create "$network" >/dev/null
+  if [ -n "$stale" ]; then say "removing $name with its data: $stale"; docker rm -f -v "$name" >/dev/null; rm -rf "$out"; fi
   if running; then say "$name is already running"; return; fi
-  if exists; then say "starting the stopped $name with its data"; docker start "$name" >/dev/null; return; fi
+  if exists; then
+    say "starting the stopped $name with its data"
+    docker start "$name" >/dev/null || die "the container does not start" "are the ports of $addr free? lab down removes it with its data"
+    return
+  fi
   local options=(--device /dev/net/tun)
   [ "$virt" = qemu ] || options+=(--device /dev/kvm)
-  for port in 5000 8080 8774 8776 8778 9001 9292 9311 9696 9876; do options+=(-p "$addr:$port:$port"); done
+  for port in "${ports[@]}"; do options+=(-p "$addr:$port:$port"); done
   # not --privileged: that needs CAP_SYS_RESOURCE, which a restricted host may not have
-  docker run -d --name "$name" --hostname lab --network "$network" --network-alias openstack-lab \
+  if ! docker run -d --name "$name" --hostname lab --network "$network" --network-alias openstack-lab \
     --cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined \
     --security-opt apparmor=unconfined --security-opt systempaths=unconfined --shm-size 512m --stop-timeout 60 \
-    "${options[@]}" -e LAB_ADDR="$addr" -e LAB_VIRT="$virt" "$image" >/dev/null \
-    || die "the container does not start" "are the ports of $addr free? LAB_ADDR chooses another loopback address"
+    "${options[@]}" -e LAB_ADDR="$addr" -e LAB_VIRT="$virt" "$image_id" >/dev/null; then
+    docker rm -f -v "$name" >/dev/null 2>&1 || true
+    die "the container does not start" "are the ports of $addr free? LAB_ADDR chooses another loopback address"
+  fi
   say "container started"
 }
 
@@ -109,9 +149,11 @@ probe() {
   [ $bad = 0 ] || die "an API does not answer on $addr" "is another program on its port?"
 }
 
+wanted=$(recipe)
 install_missing
 start_dockerd
-build_image
+judge_container
+need_image
 start_container
 wait_ready
 probe
