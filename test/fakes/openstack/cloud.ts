@@ -1,18 +1,20 @@
 /**
- * A whole fake OpenStack cloud in this process: Keystone, Glance, Cinder and Swift on ports of 127.0.0.1, one state,
- * one journal, scripted faults. It is shaped after a real 2025.1 cloud; `contract.ts` runs the same checks on both.
+ * A whole fake OpenStack cloud in this process: Keystone, Glance, Cinder, Swift and Barbican on ports of 127.0.0.1, one
+ * state, one journal, scripted faults. It is shaped after a real 2025.1 cloud; `contract.ts` runs the same checks on both.
  *
  * Promises: no state outside the object, nothing random but ids, every request in the journal, `close` leaves nothing.
  */
 
 import { type Clock, systemClock, systemRandom } from "@permafrost/std";
+import { Barbican } from "./barbican/barbican.ts";
+import { KeyStore } from "./barbican/key-store.ts";
+import { catalogOf } from "./catalog.ts";
 import { Cinder } from "./cinder.ts";
 import { Faults } from "./faults.ts";
 import { Glance } from "./glance.ts";
 import { type FakeServer, listen, type ServiceHandler } from "./http.ts";
-import { uuid } from "./ids.ts";
 import { Images } from "./images.ts";
-import { Journal, type ServiceName } from "./journal.ts";
+import { Journal, SERVICE_NAMES, type ServiceName } from "./journal.ts";
 import { Keystone } from "./keystone.ts";
 import { Inspect, Seed } from "./seed.ts";
 import { Swift } from "./swift.ts";
@@ -72,6 +74,7 @@ export interface FakeCloud {
   readonly images: Images;
   readonly volumes: Volumes;
   readonly swift: SwiftStore;
+  readonly keys: KeyStore;
   /** The admin's entry and any others, as clouds.yaml text. */
   cloudsYaml(...entries: CloudEntry[]): string;
   /** An entry for the seeded admin. */
@@ -79,7 +82,7 @@ export interface FakeCloud {
   close(): Promise<void>;
 }
 
-/** Starts the four services; resolves when all listen. */
+/** Starts the services; resolves when all listen. */
 export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<FakeCloud> {
   const clock = options.clock ?? systemClock;
   const host = options.host ?? "127.0.0.1";
@@ -90,6 +93,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
   images.nullChecksums = options.nullChecksums ?? false;
   const volumes = new Volumes(clock, options.bytesPerGib ?? 2 ** 30);
   const swift = new SwiftStore(clock);
+  const keys = new KeyStore(clock);
   const faults = new Faults();
   const journal = new Journal(({ kind, id }) => {
     const found = kind === "volume" ? volumes.volumes.get(id) : kind === "snapshot" ? volumes.snapshots.get(id) : undefined;
@@ -118,8 +122,9 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     }),
     volume: new Cinder(state, identities, keystoneUrl, options.maxMinor ?? 71),
     object: new Swift(swift, identities),
+    "key-manager": new Barbican(keys, identities, keystoneUrl),
   };
-  for (const service of ["identity", "image", "volume", "object"] as const) {
+  for (const service of SERVICE_NAMES) {
     const context = {
       service,
       handler: handlers[service],
@@ -148,7 +153,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     projectName: "admin",
   });
   return {
-    urls: { identity: urlOf("identity"), image: urlOf("image"), volume: urlOf("volume"), object: urlOf("object") },
+    urls: Object.fromEntries(SERVICE_NAMES.map((each) => [each, urlOf(each)])) as Record<ServiceName, string>,
     authUrl,
     region,
     journal,
@@ -160,49 +165,13 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     images,
     volumes,
     swift,
+    keys,
     adminEntry,
     cloudsYaml: (...entries) => `clouds:\n${[adminEntry(), ...entries].map((entry) => yamlOf(entry, authUrl, region)).join("")}`,
     close: async () => {
       await Promise.all([...servers.values()].map((server) => server.close()));
     },
   };
-}
-
-function catalogOf(
-  urlOf: (service: ServiceName) => string,
-  region: string,
-  projectId: string | undefined,
-  ids: Map<string, string>,
-): unknown[] {
-  const stable = (name: string) => {
-    const id = ids.get(name) ?? uuid().replaceAll("-", "");
-    ids.set(name, id);
-    return id;
-  };
-  const suffixed = (url: string) => (projectId === undefined ? undefined : url + projectId);
-  const rows: [string, string, string | undefined][] = [
-    ["identity", "keystone", `${urlOf("identity")}/v3`],
-    ["image", "glance", urlOf("image")],
-    ["volumev3", "cinderv3", suffixed(`${urlOf("volume")}/v3/`)],
-    ["block-storage", "cinder", suffixed(`${urlOf("volume")}/v3/`)],
-    ["object-store", "swift", suffixed(`${urlOf("object")}/v1/AUTH_`)],
-  ];
-  return rows.map(([type, name, url]) => ({
-    // Without a project there is no URL to fill in, and Keystone leaves such endpoints out.
-    endpoints:
-      url === undefined
-        ? []
-        : ["public", "internal", "admin"].map((face) => ({
-            id: stable(`${name}-${face}`),
-            interface: face,
-            region_id: region,
-            url,
-            region,
-          })),
-    id: stable(name),
-    type,
-    name,
-  }));
 }
 
 function yamlOf(entry: CloudEntry, authUrl: string, region: string): string {

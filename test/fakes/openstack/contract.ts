@@ -8,11 +8,13 @@
 
 import { readFileSync } from "node:fs";
 import { canonicalJson, randomId, systemClock } from "@permafrost/std";
+import { barbicanChecks } from "./contract-barbican.ts";
 import { cinderChecks } from "./contract-cinder.ts";
 import { cinderActionChecks } from "./contract-cinder-actions.ts";
 import { glanceChecks } from "./contract-glance.ts";
 import { keystoneChecks } from "./contract-keystone.ts";
 import { swiftChecks } from "./contract-swift.ts";
+import type { ServiceName } from "./journal.ts";
 
 export interface Login {
   readonly authUrl: string;
@@ -51,7 +53,7 @@ export class World {
   readonly userId: string;
   readonly userName: string;
   readonly password = "fake-contract-pw";
-  readonly urls: Record<"identity" | "image" | "volume" | "object", string>;
+  readonly urls: Record<ServiceName, string>;
   readonly tokens: { member: string; admin: string };
   readonly #cleanups: (() => Promise<unknown>)[] = [];
   problems: string[] = [];
@@ -183,7 +185,13 @@ export async function openWorld(login: Login): Promise<World> {
     projectId,
     userId,
     userName: name,
-    urls: { identity: login.authUrl, image: url("image"), volume: url("volumev3"), object: url("object-store") },
+    urls: {
+      identity: login.authUrl,
+      image: url("image"),
+      volume: url("volumev3"),
+      object: url("object-store"),
+      "key-manager": url("key-manager"),
+    },
     tokens: { member: member.token, admin: admin.token },
   });
   world.later(async () => {
@@ -199,6 +207,7 @@ export const CHECKS: readonly Check[] = [
   ...cinderChecks,
   ...cinderActionChecks,
   ...swiftChecks,
+  ...barbicanChecks,
 ];
 
 /** The part of clouds.yaml this needs: maps by indentation, scalars, no anchors. */

@@ -6,7 +6,8 @@
  * a fault dropped is there with what it changed. Secrets never enter: passwords, secrets and tokens are blanked.
  */
 
-export type ServiceName = "identity" | "image" | "volume" | "object";
+export const SERVICE_NAMES = ["identity", "image", "volume", "object", "key-manager"] as const;
+export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 /** A resource as the journal names it: `image`, `volume`, `snapshot`, `container`, `object`, `project`, `user` … */
 export interface ResourceRef {
@@ -39,7 +40,7 @@ export interface JournalEntry {
   outcome: "open" | "sent" | "dropped" | "cut";
 }
 
-const SECRET = /("(?:password|secret|original_password|X-Subject-Token|blob)"\s*:\s*)"[^"]*"/g;
+const SECRET = /("(?:password|secret|original_password|X-Subject-Token|blob|payload|psk)"\s*:\s*)"[^"]*"/g;
 const TOKEN_ID = /("token"\s*:\s*\{\s*"id"\s*:\s*)"[^"]*"/g;
 
 /** A body for the journal: at most 512 characters, secrets blanked. */

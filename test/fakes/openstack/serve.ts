@@ -1,7 +1,7 @@
 /**
  * The fake cloud as a process, for the demo: `node test/fakes/openstack/serve.ts [options]`.
  *
- *   --port N             Keystone on N, Glance N+1, Cinder N+2, Swift N+3; default 0, any free ports
+ *   --port N             Keystone on N, Glance N+1, Cinder N+2, Swift N+3, the others after them; default 0, any free ports
  *   --clouds-yaml FILE   where to write clouds.yaml (default clouds.yaml in the working directory)
  *   --gib-bytes N        bytes of a volume's "GiB" (default 64 MiB: a quick demo)
  *   --pace-ms N          how long transitional states last (default 300)
@@ -17,6 +17,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { BLOCK_BYTES } from "./bytes.ts";
 import { type CloudEntry, type FakeCloud, startFakeCloud } from "./cloud.ts";
+import { SERVICE_NAMES } from "./journal.ts";
 
 /** Bytes that do not compress and are the same every time, made from a name. */
 function noise(name: string, length: number): Buffer {
@@ -97,7 +98,7 @@ async function main(): Promise<void> {
     },
   });
   const port = Number(values.port);
-  const ports = port === 0 ? {} : { ports: { identity: port, image: port + 1, volume: port + 2, object: port + 3 } };
+  const ports = port === 0 ? {} : { ports: Object.fromEntries(SERVICE_NAMES.map((name, at) => [name, port + at])) };
   const cloud = await startFakeCloud({
     ...ports,
     bytesPerGib: Number(values["gib-bytes"]),

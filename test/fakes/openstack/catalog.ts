@@ -1,0 +1,42 @@
+/** The catalogue that the fake Keystone gives: one row per name a service is known by, as the real cloud registers them. */
+
+import { uuid } from "./ids.ts";
+import type { ServiceName } from "./journal.ts";
+
+export function catalogOf(
+  urlOf: (service: ServiceName) => string,
+  region: string,
+  projectId: string | undefined,
+  ids: Map<string, string>,
+): unknown[] {
+  const stable = (name: string) => {
+    const id = ids.get(name) ?? uuid().replaceAll("-", "");
+    ids.set(name, id);
+    return id;
+  };
+  const suffixed = (url: string) => (projectId === undefined ? undefined : url + projectId);
+  const rows: [string, string, string | undefined][] = [
+    ["identity", "keystone", `${urlOf("identity")}/v3`],
+    ["image", "glance", urlOf("image")],
+    ["volumev3", "cinderv3", suffixed(`${urlOf("volume")}/v3/`)],
+    ["block-storage", "cinder", suffixed(`${urlOf("volume")}/v3/`)],
+    ["object-store", "swift", suffixed(`${urlOf("object")}/v1/AUTH_`)],
+    ["key-manager", "barbican", urlOf("key-manager")],
+  ];
+  return rows.map(([type, name, url]) => ({
+    // Without a project there is no URL to fill in, and Keystone leaves such endpoints out.
+    endpoints:
+      url === undefined
+        ? []
+        : ["public", "internal", "admin"].map((face) => ({
+            id: stable(`${name}-${face}`),
+            interface: face,
+            region_id: region,
+            url,
+            region,
+          })),
+    id: stable(name),
+    type,
+    name,
+  }));
+}
