@@ -133,9 +133,20 @@ export class World {
     return seen;
   }
 
-  /** Runs at the end, last first. */
+  /** Runs when the check has ended, or at the end of all if no check runs; last first. */
   later(cleanup: () => Promise<unknown>): void {
     this.#cleanups.push(cleanup);
+  }
+
+  /** Runs a check and what it left for later; what it complained of is in `problems`. */
+  async check({ run }: Check): Promise<void> {
+    this.problems = [];
+    const kept = this.#cleanups.length;
+    try {
+      await run(this);
+    } finally {
+      for (const cleanup of this.#cleanups.splice(kept).reverse()) await cleanup();
+    }
   }
 
   async close(): Promise<void> {
@@ -236,9 +247,8 @@ async function main(args: readonly string[]): Promise<void> {
   let failed = 0;
   try {
     for (const check of CHECKS.filter((each) => only === undefined || each.name.startsWith(only))) {
-      world.problems = [];
-      await check
-        .run(world)
+      await world
+        .check(check)
         .catch((error: unknown) => world.problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error)));
       failed += world.problems.length > 0 ? 1 : 0;
       console.log(
