@@ -52,7 +52,7 @@ export class TwoProjects {
 
   static async start(options: FakeCloudOptions = {}): Promise<TwoProjects> {
     const fake = await startFakeCloud({ bytesPerGib: 256 * 1024, ...options });
-    const roles = { roles: ["member", "swiftoperator"] };
+    const roles = { roles: ["member", "swiftoperator", "creator"] };
     const [source, target] = [fake.seed.tenant("source", roles), fake.seed.tenant("target", roles)];
     const entry = (name: string) => ({ cloudName: name, userName: `${name}-user`, password: `${name}-pw`, projectName: name });
     const yaml = fake.cloudsYaml(entry("source"), entry("target"));

@@ -34,8 +34,8 @@ export interface Answer {
 }
 
 export interface AskOptions {
-  /** `member` (default), `admin`, a literal token, or none. */
-  readonly as?: "member" | "admin" | "nobody" | { readonly token: string };
+  /** `member` (default), `creator` (a member that Barbican lets work), `admin`, a literal token, or none. */
+  readonly as?: "member" | "creator" | "admin" | "nobody" | { readonly token: string };
   readonly headers?: Record<string, string>;
   readonly json?: unknown;
   readonly body?: string | Uint8Array;
@@ -54,14 +54,16 @@ export class World {
   readonly userName: string;
   readonly password = "fake-contract-pw";
   readonly urls: Record<ServiceName, string>;
-  readonly tokens: { member: string; admin: string };
+  readonly tokens: { member: string; creator: string; admin: string };
+  readonly creatorId: string;
   readonly #cleanups: (() => Promise<unknown>)[] = [];
   problems: string[] = [];
 
-  constructor(fields: Pick<World, "login" | "projectId" | "userId" | "userName" | "urls" | "tokens">) {
+  constructor(fields: Pick<World, "login" | "projectId" | "userId" | "creatorId" | "userName" | "urls" | "tokens">) {
     this.login = fields.login;
     this.projectId = fields.projectId;
     this.userId = fields.userId;
+    this.creatorId = fields.creatorId;
     this.userName = fields.userName;
     this.urls = fields.urls;
     this.tokens = fields.tokens;
@@ -185,16 +187,23 @@ export async function openWorld(login: Login): Promise<World> {
       : ((await response.json()) as Record<string, { id: string } & { id: string; name: string }[]>);
   };
   const projectId = (await manage("POST", "/projects", { project: { name } })).project?.id ?? "";
-  const userId = (await manage("POST", "/users", { user: { name, password: "fake-contract-pw" } })).user?.id ?? "";
-  const role = (await manage("GET", "/roles")).roles?.find((each) => each.name === "member")?.id;
-  await manage("PUT", `/projects/${projectId}/users/${userId}/roles/${role}`);
-  const member = await authenticate({ ...login, userName: name, password: "fake-contract-pw", projectName: name });
+  const { roles } = await manage("GET", "/roles");
+  const person = async (userName: string, ...names: string[]) => {
+    const user = { name: userName, password: "fake-contract-pw" };
+    const id = (await manage("POST", "/users", { user })).user?.id ?? "";
+    for (const role of roles ?? [])
+      if (names.includes(role.name)) await manage("PUT", `/projects/${projectId}/users/${id}/roles/${role.id}`);
+    return { id, login: await authenticate({ ...login, userName, password: user.password, projectName: name }) };
+  };
+  const { id: userId, login: member } = await person(name, "member");
+  const creator = await person(`${name}-creator`, "member", "creator");
   const url = (type: string) =>
     member.body.catalog.find((each) => each.type === type)?.endpoints.find((each) => each.interface === "public")?.url ?? "";
   const world = new World({
     login,
     projectId,
     userId,
+    creatorId: creator.id,
     userName: name,
     urls: {
       identity: login.authUrl,
@@ -203,10 +212,10 @@ export async function openWorld(login: Login): Promise<World> {
       object: url("object-store"),
       "key-manager": url("key-manager"),
     },
-    tokens: { member: member.token, admin: admin.token },
+    tokens: { member: member.token, creator: creator.login.token, admin: admin.token },
   });
   world.later(async () => {
-    await manage("DELETE", `/users/${userId}`);
+    for (const id of [userId, creator.id]) await manage("DELETE", `/users/${id}`);
     await manage("DELETE", `/projects/${projectId}`);
   });
   return world;

@@ -70,7 +70,19 @@ const IMPLIED: Readonly<Record<string, readonly string[]>> = {
   manager: ["member", "reader"],
   member: ["reader"],
 };
-export const ROLE_NAMES = ["admin", "manager", "member", "reader", "service", "swiftoperator", "ResellerAdmin", "creator"];
+export const ROLE_NAMES = [
+  "admin",
+  "manager",
+  "member",
+  "reader",
+  "service",
+  "swiftoperator",
+  "ResellerAdmin",
+  "creator",
+  "observer",
+  "audit",
+  "key-manager:service-admin",
+];
 
 export class Identities {
   readonly domains = new Map<string, Domain>();

@@ -1,11 +1,12 @@
 /**
  * Barbican v1 of the fake cloud: secrets, containers, access lists, free metadata, consumers, quotas. Shaped after Barbican 20 (2025.1)
- * with its new default policy. An object's address is the URL it is given by; a payload is written once and never journalled.
+ * with its default policy. An object's address is the URL it is given by; a payload is written once and never journalled.
  */
 
 import { type Call, json, type Reply, type ServiceHandler } from "../http.ts";
 import { UUID } from "../ids.ts";
 import type { Identities, TokenRecord } from "../tokens.ts";
+import { type Action, mayCreate, mayDo, mayList } from "./key-policy.ts";
 import type { Acl, KeyStore, Secret, SecretContainer } from "./key-store.ts";
 import {
   checkAcl,
@@ -20,7 +21,6 @@ import {
   stripped,
 } from "./secret-schema.ts";
 
-type Action = "get" | "decrypt" | "put" | "delete" | "acl";
 const PAGE = 10;
 const PAGE_MAX = 100;
 
@@ -70,7 +70,7 @@ export class Barbican implements ServiceHandler {
     const projectId = token.project?.id ?? "";
     if (id === undefined) {
       const what = call.method === "POST" ? "Secret creation" : "Secret(s) retrieval";
-      if (!token.roles.has("member")) return forbidden(what);
+      if (!(call.method === "POST" ? mayCreate : mayList)(token)) return forbidden(what);
       if (call.method === "GET") {
         const { query } = call;
         const rows = this.#store
@@ -103,16 +103,16 @@ export class Barbican implements ServiceHandler {
     if (secret === undefined) return fault(404, "Secret not found.");
     const may = (action: Action) => mayDo(token, secret, action);
     if (sub === "acl") return await this.#acl(call, token, secret, "secrets", "SecretACL(s)");
-    if (sub === "metadata") return await this.#metadata(call, secret, may("put"), subId);
-    if (sub === "consumers") return await this.#consumers(call, secret, may("put"), secretView);
+    if (sub === "metadata") return await this.#metadata(call, secret, may(call.method === "GET" ? "see" : "change"), subId);
+    if (sub === "consumers") return await this.#consumers(call, secret, may("see"), secretView);
     if (sub === "payload" || (sub === undefined && call.method === "GET" && !wantsJson(call))) {
       if (call.method !== "GET") return fault(405, "");
       const what = sub === undefined ? "Secret retrieval" : "Secret payload retrieval";
       return may("decrypt") ? payloadOf(call, secret, what) : forbidden(what);
     }
     if (sub !== undefined) return fault(404, "");
-    if (call.method === "GET") return may("get") ? json(200, secretView(call, secret)) : forbidden("Secret retrieval");
-    if (call.method === "PUT") return may("put") ? await this.#fill(call, secret) : forbidden("Secret update");
+    if (call.method === "GET") return may("see") ? json(200, secretView(call, secret)) : forbidden("Secret retrieval");
+    if (call.method === "PUT") return may("fill") ? await this.#fill(call, secret) : forbidden("Secret update");
     if (call.method !== "DELETE") return fault(405, "");
     if (!may("delete")) return forbidden("Secret deletion");
     this.#store.removeSecret(id);
@@ -161,7 +161,8 @@ export class Barbican implements ServiceHandler {
     kind: "secrets" | "containers",
     what: string,
   ): Promise<Reply> {
-    if (!mayDo(token, of, "acl")) return forbidden(`${what} ${call.method === "GET" ? "retrieval" : "Update"}`);
+    if (!mayDo(token, of, call.method === "GET" ? "see-acl" : "change"))
+      return forbidden(`${what} ${call.method === "GET" ? "retrieval" : "Update"}`);
     if (call.method === "GET") return json(200, aclView(of.acl));
     if (call.method === "DELETE") {
       of.acl = undefined;
@@ -180,7 +181,7 @@ export class Barbican implements ServiceHandler {
     const projectId = token.project?.id ?? "";
     if (id === undefined) {
       const what = call.method === "POST" ? "Container creation" : "Containers(s) retrieval";
-      if (!token.roles.has("member")) return forbidden(what);
+      if (!(call.method === "POST" ? mayCreate : mayList)(token)) return forbidden(what);
       if (call.method === "GET") {
         const [name, type] = [call.query.get("name"), call.query.get("type")];
         const rows = this.#store
@@ -213,10 +214,10 @@ export class Barbican implements ServiceHandler {
     const container = this.#store.containers.get(id);
     if (container === undefined) return fault(404, "Secrets container not found.");
     if (sub === "acl") return await this.#acl(call, token, container, "containers", "ContainerACL(s)");
-    if (sub === "consumers") return await this.#consumers(call, container, mayDo(token, container, "put"), containerView);
+    if (sub === "consumers") return await this.#consumers(call, container, mayDo(token, container, "see"), containerView);
     if (sub !== undefined) return fault(404, "");
     if (call.method === "GET")
-      return mayDo(token, container, "get") ? json(200, containerView(call, container)) : forbidden("Container retrieval");
+      return mayDo(token, container, "see") ? json(200, containerView(call, container)) : forbidden("Container retrieval");
     if (call.method !== "DELETE") return fault(405, "");
     if (!mayDo(token, container, "delete")) return forbidden("Container deletion");
     this.#store.containers.delete(id);
@@ -241,7 +242,7 @@ export class Barbican implements ServiceHandler {
   }
 
   async #projectQuotas(call: Call, token: TokenRecord, projectId: string): Promise<Reply> {
-    if (!token.roles.has("admin")) return forbidden("Project Quotas");
+    if (!token.roles.has("key-manager:service-admin")) return forbidden("Project Quotas");
     if (call.method === "GET") return json(200, { project_quotas: this.#store.quotas(projectId) });
     if (call.method === "DELETE") this.#store.setQuotas(projectId, undefined);
     else {
@@ -260,18 +261,6 @@ export class Barbican implements ServiceHandler {
 
 function forbidden(operation: string): Reply {
   return fault(403, `${operation} attempt not allowed - please review your user/project privileges`);
-}
-
-/** Barbican's default policy. Who is on the access list may read, and nothing else. */
-function mayDo(token: TokenRecord, of: Secret | SecretContainer, action: Action): boolean {
-  const isProjects = of.projectId === token.project?.id;
-  const isOwner = of.creatorId === token.user.id;
-  const reads = action === "get" || action === "decrypt";
-  if (token.roles.has("admin") && (isProjects || ("payload" in of && (action === "get" || action === "delete")))) return true;
-  // The rules of access lists do not ask for project access, so they are the creator's alone.
-  const open = action !== "acl" && (of.acl?.projectAccess ?? true);
-  if (isProjects && token.roles.has("member") && (isOwner || open)) return true;
-  return reads && (of.acl?.users.includes(token.user.id) ?? false);
 }
 
 function wantsJson(call: Call): boolean {
