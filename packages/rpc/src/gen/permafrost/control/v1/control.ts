@@ -133,6 +133,28 @@ export interface TenantInput {
   selection?: Selection | undefined;
 }
 
+/** Backups of all projects of a cloud that an administrator selects: a session each, in a session group. */
+export interface AllProjectsInput {
+  /** Name in clouds.yaml of an administrator; `envvars` for OS_*. */
+  cloud: string;
+  /** Name or id of a domain; empty: all. */
+  domain: string;
+  /** Tags that a project must have, all of them. */
+  tags: string[];
+  /** Ids of projects, or globs of their names; empty: all. */
+  include: string[];
+  /** The same forms; wins over include. */
+  exclude: string[];
+  /** Which resources of each. */
+  selection?:
+    | Selection
+    | undefined;
+  /** Sessions that run at the same time; 0: 2. */
+  atOnce: number;
+  /** Name or id of a project that temporary volumes and images are made in and billed to; empty: each in its own. */
+  temporariesProject: string;
+}
+
 /** A backup of one byte stream, sent with InputService.Upload. */
 export interface StreamInput {
   /** Names the stream, so that the next one of the same name is compared with it. */
@@ -160,6 +182,9 @@ export interface StartBackupRequest {
     | //
     /** A tree of files. */
     { $case: "fs"; value: FsInput }
+    | //
+    /** All projects. */
+    { $case: "allProjects"; value: AllProjectsInput }
     | undefined;
 }
 
@@ -185,42 +210,127 @@ export interface StartRestoreRequest {
   selection?:
     | Selection
     | undefined;
-  /** Old to new, `*` for the rest. */
-  volumeTypes: { [key: string]: string };
-  /** Old to new, `*` for the rest. */
-  availabilityZones: { [key: string]: string };
-  /** Old to new, `*` for the rest. */
-  storagePolicies: { [key: string]: string };
-  /** Old project name or id to new, for access lists. */
-  projects: { [key: string]: string };
-  /** `create` (default), `reuse`, `skip` or `fail`. */
+  /** `create` (default), `reuse`, `rename`, `skip` or `fail`. */
   onConflict: string;
   /** Put before every name. */
   namePrefix: string;
   /** How far to verify. */
   verify: VerifyLevel;
-  /** Only plan. */
+  /** Only plan; the plan is saved, for StartApply. */
   dryRun: boolean;
+  /** What things of the source are called in the target; each kind once. */
+  maps: NameMap[];
+  /** Whether restored servers run: `as-backed-up` (default) or `never`. */
+  powerOn: string;
 }
 
-export interface StartRestoreRequest_VolumeTypesEntry {
+/** What things of one kind are called in the target. */
+export interface NameMap {
+  /** A resource type such as `neutron.network`, or `volume-type`, `zone`, `policy`, `project`, `user`, `role` and the like. */
+  kind: string;
+  /** Name or id in the source to name or id in the target, `*` for the rest. */
+  names: { [key: string]: string };
+}
+
+export interface NameMap_NamesEntry {
   key: string;
   value: string;
 }
 
-export interface StartRestoreRequest_AvailabilityZonesEntry {
-  key: string;
-  value: string;
+/** Applies a plan. */
+export interface StartApplyRequest {
+  /** A restore that was only planned: id or unambiguous prefix. */
+  planSessionId: string;
+  /** How far to verify. */
+  verify: VerifyLevel;
 }
 
-export interface StartRestoreRequest_StoragePoliciesEntry {
-  key: string;
-  value: string;
+/** The session runs. */
+export interface StartApplyResponse {
+  /** Its id. */
+  sessionId: string;
 }
 
-export interface StartRestoreRequest_ProjectsEntry {
-  key: string;
-  value: string;
+/** Verifies a restore. */
+export interface StartVerifyRequest {
+  /** An ended restore: id or unambiguous prefix. */
+  sessionId: string;
+  /** How far; at least `metadata`. */
+  level: VerifyLevel;
+}
+
+/** The session runs. */
+export interface StartVerifyResponse {
+  /** Its id. */
+  sessionId: string;
+}
+
+/** Takes a restore back. */
+export interface StartUndoRequest {
+  /** An ended restore: id or unambiguous prefix. */
+  sessionId: string;
+}
+
+/** The session runs. */
+export interface StartUndoResponse {
+  /** Its id. */
+  sessionId: string;
+}
+
+/** Asks for a plan. */
+export interface GetPlanRequest {
+  /** A restore, planned or applied: id or unambiguous prefix. */
+  sessionId: string;
+}
+
+/** Something that a plan takes from the target, because the restore does not make it. */
+export interface PlanReference {
+  /** The kind by which it is mapped. */
+  kind: string;
+  /** In the source cloud. */
+  id: string;
+  /** In the source cloud; may be empty. */
+  name: string;
+  /** In the target; empty if it has no such thing. */
+  targetId: string;
+  /** In the target. */
+  targetName: string;
+  /** `mapped`, `same-id`, `same-name` or `missing`. */
+  how: string;
+}
+
+/** A plan. */
+export interface GetPlanResponse {
+  /** Id of the target project. */
+  projectId: string;
+  /** Name of the target project. */
+  projectName: string;
+  /** What it takes from the target. */
+  references: PlanReference[];
+  /** Why applying it is likely to fail, such as for want of quota. */
+  problems: Failure[];
+}
+
+/** Asks for passwords. */
+export interface ListPasswordsRequest {
+  /** A restore: id or unambiguous prefix. */
+  sessionId: string;
+}
+
+/** The first password of a user that was made; the user is disabled and must change it. */
+export interface OneTimePassword {
+  /** Name in the target. */
+  user: string;
+  /** Id in the target. */
+  userId: string;
+  /** The password. */
+  password: string;
+}
+
+/** Passwords. */
+export interface ListPasswordsResponse {
+  /** In order of name. */
+  passwords: OneTimePassword[];
 }
 
 /** The session runs. */
@@ -282,7 +392,7 @@ export interface Stats {
 export interface Session {
   /** Its id. */
   id: string;
-  /** `backup`, `restore` or `check`. */
+  /** `backup`, `group`, `restore`, `verify`, `undo` or `check`. */
   kind: string;
   /** `running`, `succeeded`, `partial`, `failed` or `cancelled`. */
   state: string;
@@ -336,6 +446,10 @@ export interface Session {
   warnings: string[];
   /** Only planned. */
   dryRun: boolean;
+  /** The session group that this backup is part of. */
+  groupId: string;
+  /** Of a restore: the session whose plan it applies. Of a verify or undo: the restore. */
+  appliesId: string;
 }
 
 /** A resource in a session. */
@@ -364,7 +478,7 @@ export interface Resource {
   warnings: string[];
   /** Restore: id in the target. */
   targetId: string;
-  /** Restore: `create`, `reuse`, `skip` or `conflict`. */
+  /** Restore: `create`, `reuse`, `update`, `skip` or `conflict`. */
   action: string;
   /** Restore: why. */
   actionReason: string;
@@ -384,6 +498,10 @@ export interface Resource {
   bytesTotal: bigint;
   /** Bytes processed. */
   bytesDone: bigint;
+  /** Restore: name in the target, if the plan chose another. */
+  targetName: string;
+  /** Restore: `type/source id` of what is made before it. */
+  dependsOn: string[];
 }
 
 /** Asks for sessions. */
@@ -1262,6 +1380,156 @@ export const TenantInput: MessageFns<TenantInput> = {
   },
 };
 
+function createBaseAllProjectsInput(): AllProjectsInput {
+  return {
+    cloud: "",
+    domain: "",
+    tags: [],
+    include: [],
+    exclude: [],
+    selection: undefined,
+    atOnce: 0,
+    temporariesProject: "",
+  };
+}
+
+export const AllProjectsInput: MessageFns<AllProjectsInput> = {
+  encode(message: AllProjectsInput, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cloud !== "") {
+      writer.uint32(10).string(message.cloud);
+    }
+    if (message.domain !== "") {
+      writer.uint32(18).string(message.domain);
+    }
+    for (const v of message.tags) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.include) {
+      writer.uint32(34).string(v!);
+    }
+    for (const v of message.exclude) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.selection !== undefined) {
+      Selection.encode(message.selection, writer.uint32(50).fork()).join();
+    }
+    if (message.atOnce !== 0) {
+      writer.uint32(56).uint32(message.atOnce);
+    }
+    if (message.temporariesProject !== "") {
+      writer.uint32(66).string(message.temporariesProject);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AllProjectsInput {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAllProjectsInput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cloud = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.tags.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.include.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.exclude.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.selection = Selection.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.atOnce = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.temporariesProject = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AllProjectsInput>): AllProjectsInput {
+    return AllProjectsInput.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AllProjectsInput>): AllProjectsInput {
+    const message = createBaseAllProjectsInput();
+    message.cloud = object.cloud ?? "";
+    message.domain = object.domain ?? "";
+    message.tags = object.tags?.map((e) => e) || [];
+    message.include = object.include?.map((e) => e) || [];
+    message.exclude = object.exclude?.map((e) => e) || [];
+    message.selection = (object.selection !== undefined && object.selection !== null)
+      ? Selection.fromPartial(object.selection)
+      : undefined;
+    message.atOnce = object.atOnce ?? 0;
+    message.temporariesProject = object.temporariesProject ?? "";
+    return message;
+  },
+};
+
 function createBaseStreamInput(): StreamInput {
   return { name: "" };
 }
@@ -1391,6 +1659,9 @@ export const StartBackupRequest: MessageFns<StartBackupRequest> = {
       case "fs":
         FsInput.encode(message.input.value, writer.uint32(34).fork()).join();
         break;
+      case "allProjects":
+        AllProjectsInput.encode(message.input.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1440,6 +1711,14 @@ export const StartBackupRequest: MessageFns<StartBackupRequest> = {
             message.input = { $case: "fs", value: FsInput.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.input = { $case: "allProjects", value: AllProjectsInput.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1474,6 +1753,12 @@ export const StartBackupRequest: MessageFns<StartBackupRequest> = {
       case "fs": {
         if (object.input?.value !== undefined && object.input?.value !== null) {
           message.input = { $case: "fs", value: FsInput.fromPartial(object.input.value) };
+        }
+        break;
+      }
+      case "allProjects": {
+        if (object.input?.value !== undefined && object.input?.value !== null) {
+          message.input = { $case: "allProjects", value: AllProjectsInput.fromPartial(object.input.value) };
         }
         break;
       }
@@ -1556,14 +1841,12 @@ function createBaseStartRestoreRequest(): StartRestoreRequest {
     cloud: "",
     project: "",
     selection: undefined,
-    volumeTypes: {},
-    availabilityZones: {},
-    storagePolicies: {},
-    projects: {},
     onConflict: "",
     namePrefix: "",
     verify: 0,
     dryRun: false,
+    maps: [],
+    powerOn: "",
   };
 }
 
@@ -1584,18 +1867,6 @@ export const StartRestoreRequest: MessageFns<StartRestoreRequest> = {
     if (message.selection !== undefined) {
       Selection.encode(message.selection, writer.uint32(42).fork()).join();
     }
-    globalThis.Object.entries(message.volumeTypes).forEach(([key, value]: [string, string]) => {
-      StartRestoreRequest_VolumeTypesEntry.encode({ key: key as any, value }, writer.uint32(50).fork()).join();
-    });
-    globalThis.Object.entries(message.availabilityZones).forEach(([key, value]: [string, string]) => {
-      StartRestoreRequest_AvailabilityZonesEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
-    });
-    globalThis.Object.entries(message.storagePolicies).forEach(([key, value]: [string, string]) => {
-      StartRestoreRequest_StoragePoliciesEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
-    });
-    globalThis.Object.entries(message.projects).forEach(([key, value]: [string, string]) => {
-      StartRestoreRequest_ProjectsEntry.encode({ key: key as any, value }, writer.uint32(74).fork()).join();
-    });
     if (message.onConflict !== "") {
       writer.uint32(82).string(message.onConflict);
     }
@@ -1607,6 +1878,12 @@ export const StartRestoreRequest: MessageFns<StartRestoreRequest> = {
     }
     if (message.dryRun !== false) {
       writer.uint32(104).bool(message.dryRun);
+    }
+    for (const v of message.maps) {
+      NameMap.encode(v!, writer.uint32(114).fork()).join();
+    }
+    if (message.powerOn !== "") {
+      writer.uint32(122).string(message.powerOn);
     }
     return writer;
   },
@@ -1664,50 +1941,6 @@ export const StartRestoreRequest: MessageFns<StartRestoreRequest> = {
             message.selection = Selection.decode(reader, reader.uint32());
             continue;
           }
-          case 6: {
-            if (tag !== 50) {
-              break;
-            }
-
-            const entry6 = StartRestoreRequest_VolumeTypesEntry.decode(reader, reader.uint32());
-            if (entry6.value !== undefined) {
-              message.volumeTypes[entry6.key] = entry6.value;
-            }
-            continue;
-          }
-          case 7: {
-            if (tag !== 58) {
-              break;
-            }
-
-            const entry7 = StartRestoreRequest_AvailabilityZonesEntry.decode(reader, reader.uint32());
-            if (entry7.value !== undefined) {
-              message.availabilityZones[entry7.key] = entry7.value;
-            }
-            continue;
-          }
-          case 8: {
-            if (tag !== 66) {
-              break;
-            }
-
-            const entry8 = StartRestoreRequest_StoragePoliciesEntry.decode(reader, reader.uint32());
-            if (entry8.value !== undefined) {
-              message.storagePolicies[entry8.key] = entry8.value;
-            }
-            continue;
-          }
-          case 9: {
-            if (tag !== 74) {
-              break;
-            }
-
-            const entry9 = StartRestoreRequest_ProjectsEntry.decode(reader, reader.uint32());
-            if (entry9.value !== undefined) {
-              message.projects[entry9.key] = entry9.value;
-            }
-            continue;
-          }
           case 10: {
             if (tag !== 82) {
               break;
@@ -1740,6 +1973,22 @@ export const StartRestoreRequest: MessageFns<StartRestoreRequest> = {
             message.dryRun = reader.bool();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.maps.push(NameMap.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.powerOn = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1764,54 +2013,100 @@ export const StartRestoreRequest: MessageFns<StartRestoreRequest> = {
     message.selection = (object.selection !== undefined && object.selection !== null)
       ? Selection.fromPartial(object.selection)
       : undefined;
-    message.volumeTypes = (globalThis.Object.entries(object.volumeTypes ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
-    message.availabilityZones = (globalThis.Object.entries(object.availabilityZones ?? {}) as [string, string][])
-      .reduce((acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      }, {});
-    message.storagePolicies = (globalThis.Object.entries(object.storagePolicies ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
-    message.projects = (globalThis.Object.entries(object.projects ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
     message.onConflict = object.onConflict ?? "";
     message.namePrefix = object.namePrefix ?? "";
     message.verify = object.verify ?? 0;
     message.dryRun = object.dryRun ?? false;
+    message.maps = object.maps?.map((e) => NameMap.fromPartial(e)) || [];
+    message.powerOn = object.powerOn ?? "";
     return message;
   },
 };
 
-function createBaseStartRestoreRequest_VolumeTypesEntry(): StartRestoreRequest_VolumeTypesEntry {
+function createBaseNameMap(): NameMap {
+  return { kind: "", names: {} };
+}
+
+export const NameMap: MessageFns<NameMap> = {
+  encode(message: NameMap, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    globalThis.Object.entries(message.names).forEach(([key, value]: [string, string]) => {
+      NameMap_NamesEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NameMap {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNameMap();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = NameMap_NamesEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.names[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NameMap>): NameMap {
+    return NameMap.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NameMap>): NameMap {
+    const message = createBaseNameMap();
+    message.kind = object.kind ?? "";
+    message.names = (globalThis.Object.entries(object.names ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseNameMap_NamesEntry(): NameMap_NamesEntry {
   return { key: "", value: "" };
 }
 
-export const StartRestoreRequest_VolumeTypesEntry: MessageFns<StartRestoreRequest_VolumeTypesEntry> = {
-  encode(message: StartRestoreRequest_VolumeTypesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const NameMap_NamesEntry: MessageFns<NameMap_NamesEntry> = {
+  encode(message: NameMap_NamesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
@@ -1821,7 +2116,7 @@ export const StartRestoreRequest_VolumeTypesEntry: MessageFns<StartRestoreReques
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): StartRestoreRequest_VolumeTypesEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): NameMap_NamesEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1830,7 +2125,7 @@ export const StartRestoreRequest_VolumeTypesEntry: MessageFns<StartRestoreReques
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseStartRestoreRequest_VolumeTypesEntry();
+      const message = createBaseNameMap_NamesEntry();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1862,33 +2157,33 @@ export const StartRestoreRequest_VolumeTypesEntry: MessageFns<StartRestoreReques
     }
   },
 
-  create(base?: DeepPartial<StartRestoreRequest_VolumeTypesEntry>): StartRestoreRequest_VolumeTypesEntry {
-    return StartRestoreRequest_VolumeTypesEntry.fromPartial(base ?? {});
+  create(base?: DeepPartial<NameMap_NamesEntry>): NameMap_NamesEntry {
+    return NameMap_NamesEntry.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<StartRestoreRequest_VolumeTypesEntry>): StartRestoreRequest_VolumeTypesEntry {
-    const message = createBaseStartRestoreRequest_VolumeTypesEntry();
+  fromPartial(object: DeepPartial<NameMap_NamesEntry>): NameMap_NamesEntry {
+    const message = createBaseNameMap_NamesEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
   },
 };
 
-function createBaseStartRestoreRequest_AvailabilityZonesEntry(): StartRestoreRequest_AvailabilityZonesEntry {
-  return { key: "", value: "" };
+function createBaseStartApplyRequest(): StartApplyRequest {
+  return { planSessionId: "", verify: 0 };
 }
 
-export const StartRestoreRequest_AvailabilityZonesEntry: MessageFns<StartRestoreRequest_AvailabilityZonesEntry> = {
-  encode(message: StartRestoreRequest_AvailabilityZonesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== "") {
-      writer.uint32(10).string(message.key);
+export const StartApplyRequest: MessageFns<StartApplyRequest> = {
+  encode(message: StartApplyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.planSessionId !== "") {
+      writer.uint32(10).string(message.planSessionId);
     }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
+    if (message.verify !== 0) {
+      writer.uint32(16).int32(message.verify);
     }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): StartRestoreRequest_AvailabilityZonesEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): StartApplyRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1897,7 +2192,7 @@ export const StartRestoreRequest_AvailabilityZonesEntry: MessageFns<StartRestore
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseStartRestoreRequest_AvailabilityZonesEntry();
+      const message = createBaseStartApplyRequest();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1906,15 +2201,15 @@ export const StartRestoreRequest_AvailabilityZonesEntry: MessageFns<StartRestore
               break;
             }
 
-            message.key = reader.string();
+            message.planSessionId = reader.string();
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.value = reader.string();
+            message.verify = reader.int32() as any;
             continue;
           }
         }
@@ -1929,35 +2224,30 @@ export const StartRestoreRequest_AvailabilityZonesEntry: MessageFns<StartRestore
     }
   },
 
-  create(base?: DeepPartial<StartRestoreRequest_AvailabilityZonesEntry>): StartRestoreRequest_AvailabilityZonesEntry {
-    return StartRestoreRequest_AvailabilityZonesEntry.fromPartial(base ?? {});
+  create(base?: DeepPartial<StartApplyRequest>): StartApplyRequest {
+    return StartApplyRequest.fromPartial(base ?? {});
   },
-  fromPartial(
-    object: DeepPartial<StartRestoreRequest_AvailabilityZonesEntry>,
-  ): StartRestoreRequest_AvailabilityZonesEntry {
-    const message = createBaseStartRestoreRequest_AvailabilityZonesEntry();
-    message.key = object.key ?? "";
-    message.value = object.value ?? "";
+  fromPartial(object: DeepPartial<StartApplyRequest>): StartApplyRequest {
+    const message = createBaseStartApplyRequest();
+    message.planSessionId = object.planSessionId ?? "";
+    message.verify = object.verify ?? 0;
     return message;
   },
 };
 
-function createBaseStartRestoreRequest_StoragePoliciesEntry(): StartRestoreRequest_StoragePoliciesEntry {
-  return { key: "", value: "" };
+function createBaseStartApplyResponse(): StartApplyResponse {
+  return { sessionId: "" };
 }
 
-export const StartRestoreRequest_StoragePoliciesEntry: MessageFns<StartRestoreRequest_StoragePoliciesEntry> = {
-  encode(message: StartRestoreRequest_StoragePoliciesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== "") {
-      writer.uint32(10).string(message.key);
-    }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
+export const StartApplyResponse: MessageFns<StartApplyResponse> = {
+  encode(message: StartApplyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
     }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): StartRestoreRequest_StoragePoliciesEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): StartApplyResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1966,7 +2256,7 @@ export const StartRestoreRequest_StoragePoliciesEntry: MessageFns<StartRestoreRe
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseStartRestoreRequest_StoragePoliciesEntry();
+      const message = createBaseStartApplyResponse();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1975,15 +2265,7 @@ export const StartRestoreRequest_StoragePoliciesEntry: MessageFns<StartRestoreRe
               break;
             }
 
-            message.key = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.value = reader.string();
+            message.sessionId = reader.string();
             continue;
           }
         }
@@ -1998,33 +2280,32 @@ export const StartRestoreRequest_StoragePoliciesEntry: MessageFns<StartRestoreRe
     }
   },
 
-  create(base?: DeepPartial<StartRestoreRequest_StoragePoliciesEntry>): StartRestoreRequest_StoragePoliciesEntry {
-    return StartRestoreRequest_StoragePoliciesEntry.fromPartial(base ?? {});
+  create(base?: DeepPartial<StartApplyResponse>): StartApplyResponse {
+    return StartApplyResponse.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<StartRestoreRequest_StoragePoliciesEntry>): StartRestoreRequest_StoragePoliciesEntry {
-    const message = createBaseStartRestoreRequest_StoragePoliciesEntry();
-    message.key = object.key ?? "";
-    message.value = object.value ?? "";
+  fromPartial(object: DeepPartial<StartApplyResponse>): StartApplyResponse {
+    const message = createBaseStartApplyResponse();
+    message.sessionId = object.sessionId ?? "";
     return message;
   },
 };
 
-function createBaseStartRestoreRequest_ProjectsEntry(): StartRestoreRequest_ProjectsEntry {
-  return { key: "", value: "" };
+function createBaseStartVerifyRequest(): StartVerifyRequest {
+  return { sessionId: "", level: 0 };
 }
 
-export const StartRestoreRequest_ProjectsEntry: MessageFns<StartRestoreRequest_ProjectsEntry> = {
-  encode(message: StartRestoreRequest_ProjectsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== "") {
-      writer.uint32(10).string(message.key);
+export const StartVerifyRequest: MessageFns<StartVerifyRequest> = {
+  encode(message: StartVerifyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
     }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
+    if (message.level !== 0) {
+      writer.uint32(16).int32(message.level);
     }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): StartRestoreRequest_ProjectsEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): StartVerifyRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -2033,7 +2314,7 @@ export const StartRestoreRequest_ProjectsEntry: MessageFns<StartRestoreRequest_P
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseStartRestoreRequest_ProjectsEntry();
+      const message = createBaseStartVerifyRequest();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2042,15 +2323,15 @@ export const StartRestoreRequest_ProjectsEntry: MessageFns<StartRestoreRequest_P
               break;
             }
 
-            message.key = reader.string();
+            message.sessionId = reader.string();
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.value = reader.string();
+            message.level = reader.int32() as any;
             continue;
           }
         }
@@ -2065,13 +2346,628 @@ export const StartRestoreRequest_ProjectsEntry: MessageFns<StartRestoreRequest_P
     }
   },
 
-  create(base?: DeepPartial<StartRestoreRequest_ProjectsEntry>): StartRestoreRequest_ProjectsEntry {
-    return StartRestoreRequest_ProjectsEntry.fromPartial(base ?? {});
+  create(base?: DeepPartial<StartVerifyRequest>): StartVerifyRequest {
+    return StartVerifyRequest.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<StartRestoreRequest_ProjectsEntry>): StartRestoreRequest_ProjectsEntry {
-    const message = createBaseStartRestoreRequest_ProjectsEntry();
-    message.key = object.key ?? "";
-    message.value = object.value ?? "";
+  fromPartial(object: DeepPartial<StartVerifyRequest>): StartVerifyRequest {
+    const message = createBaseStartVerifyRequest();
+    message.sessionId = object.sessionId ?? "";
+    message.level = object.level ?? 0;
+    return message;
+  },
+};
+
+function createBaseStartVerifyResponse(): StartVerifyResponse {
+  return { sessionId: "" };
+}
+
+export const StartVerifyResponse: MessageFns<StartVerifyResponse> = {
+  encode(message: StartVerifyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartVerifyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartVerifyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartVerifyResponse>): StartVerifyResponse {
+    return StartVerifyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartVerifyResponse>): StartVerifyResponse {
+    const message = createBaseStartVerifyResponse();
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseStartUndoRequest(): StartUndoRequest {
+  return { sessionId: "" };
+}
+
+export const StartUndoRequest: MessageFns<StartUndoRequest> = {
+  encode(message: StartUndoRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartUndoRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartUndoRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartUndoRequest>): StartUndoRequest {
+    return StartUndoRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartUndoRequest>): StartUndoRequest {
+    const message = createBaseStartUndoRequest();
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseStartUndoResponse(): StartUndoResponse {
+  return { sessionId: "" };
+}
+
+export const StartUndoResponse: MessageFns<StartUndoResponse> = {
+  encode(message: StartUndoResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartUndoResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartUndoResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartUndoResponse>): StartUndoResponse {
+    return StartUndoResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartUndoResponse>): StartUndoResponse {
+    const message = createBaseStartUndoResponse();
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseGetPlanRequest(): GetPlanRequest {
+  return { sessionId: "" };
+}
+
+export const GetPlanRequest: MessageFns<GetPlanRequest> = {
+  encode(message: GetPlanRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPlanRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPlanRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetPlanRequest>): GetPlanRequest {
+    return GetPlanRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetPlanRequest>): GetPlanRequest {
+    const message = createBaseGetPlanRequest();
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBasePlanReference(): PlanReference {
+  return { kind: "", id: "", name: "", targetId: "", targetName: "", how: "" };
+}
+
+export const PlanReference: MessageFns<PlanReference> = {
+  encode(message: PlanReference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.id !== "") {
+      writer.uint32(18).string(message.id);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.targetId !== "") {
+      writer.uint32(34).string(message.targetId);
+    }
+    if (message.targetName !== "") {
+      writer.uint32(42).string(message.targetName);
+    }
+    if (message.how !== "") {
+      writer.uint32(50).string(message.how);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanReference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanReference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.targetId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.targetName = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.how = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PlanReference>): PlanReference {
+    return PlanReference.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlanReference>): PlanReference {
+    const message = createBasePlanReference();
+    message.kind = object.kind ?? "";
+    message.id = object.id ?? "";
+    message.name = object.name ?? "";
+    message.targetId = object.targetId ?? "";
+    message.targetName = object.targetName ?? "";
+    message.how = object.how ?? "";
+    return message;
+  },
+};
+
+function createBaseGetPlanResponse(): GetPlanResponse {
+  return { projectId: "", projectName: "", references: [], problems: [] };
+}
+
+export const GetPlanResponse: MessageFns<GetPlanResponse> = {
+  encode(message: GetPlanResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.projectId !== "") {
+      writer.uint32(10).string(message.projectId);
+    }
+    if (message.projectName !== "") {
+      writer.uint32(18).string(message.projectName);
+    }
+    for (const v of message.references) {
+      PlanReference.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.problems) {
+      Failure.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPlanResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPlanResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.projectId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.projectName = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.references.push(PlanReference.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.problems.push(Failure.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetPlanResponse>): GetPlanResponse {
+    return GetPlanResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetPlanResponse>): GetPlanResponse {
+    const message = createBaseGetPlanResponse();
+    message.projectId = object.projectId ?? "";
+    message.projectName = object.projectName ?? "";
+    message.references = object.references?.map((e) => PlanReference.fromPartial(e)) || [];
+    message.problems = object.problems?.map((e) => Failure.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseListPasswordsRequest(): ListPasswordsRequest {
+  return { sessionId: "" };
+}
+
+export const ListPasswordsRequest: MessageFns<ListPasswordsRequest> = {
+  encode(message: ListPasswordsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPasswordsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPasswordsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPasswordsRequest>): ListPasswordsRequest {
+    return ListPasswordsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPasswordsRequest>): ListPasswordsRequest {
+    const message = createBaseListPasswordsRequest();
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseOneTimePassword(): OneTimePassword {
+  return { user: "", userId: "", password: "" };
+}
+
+export const OneTimePassword: MessageFns<OneTimePassword> = {
+  encode(message: OneTimePassword, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== "") {
+      writer.uint32(10).string(message.user);
+    }
+    if (message.userId !== "") {
+      writer.uint32(18).string(message.userId);
+    }
+    if (message.password !== "") {
+      writer.uint32(26).string(message.password);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OneTimePassword {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOneTimePassword();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.password = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OneTimePassword>): OneTimePassword {
+    return OneTimePassword.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OneTimePassword>): OneTimePassword {
+    const message = createBaseOneTimePassword();
+    message.user = object.user ?? "";
+    message.userId = object.userId ?? "";
+    message.password = object.password ?? "";
+    return message;
+  },
+};
+
+function createBaseListPasswordsResponse(): ListPasswordsResponse {
+  return { passwords: [] };
+}
+
+export const ListPasswordsResponse: MessageFns<ListPasswordsResponse> = {
+  encode(message: ListPasswordsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.passwords) {
+      OneTimePassword.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPasswordsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPasswordsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.passwords.push(OneTimePassword.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPasswordsResponse>): ListPasswordsResponse {
+    return ListPasswordsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPasswordsResponse>): ListPasswordsResponse {
+    const message = createBaseListPasswordsResponse();
+    message.passwords = object.passwords?.map((e) => OneTimePassword.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2597,6 +3493,8 @@ function createBaseSession(): Session {
     bytesDone: 0n,
     warnings: [],
     dryRun: false,
+    groupId: "",
+    appliesId: "",
   };
 }
 
@@ -2682,6 +3580,12 @@ export const Session: MessageFns<Session> = {
     }
     if (message.dryRun !== false) {
       writer.uint32(192).bool(message.dryRun);
+    }
+    if (message.groupId !== "") {
+      writer.uint32(202).string(message.groupId);
+    }
+    if (message.appliesId !== "") {
+      writer.uint32(210).string(message.appliesId);
     }
     return writer;
   },
@@ -2891,6 +3795,22 @@ export const Session: MessageFns<Session> = {
             message.dryRun = reader.bool();
             continue;
           }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.groupId = reader.string();
+            continue;
+          }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.appliesId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2938,6 +3858,8 @@ export const Session: MessageFns<Session> = {
     message.bytesDone = (object.bytesDone !== undefined && object.bytesDone !== null) ? BigInt(object.bytesDone) : 0n;
     message.warnings = object.warnings?.map((e) => e) || [];
     message.dryRun = object.dryRun ?? false;
+    message.groupId = object.groupId ?? "";
+    message.appliesId = object.appliesId ?? "";
     return message;
   },
 };
@@ -2962,6 +3884,8 @@ function createBaseResource(): Resource {
     endedAt: undefined,
     bytesTotal: 0n,
     bytesDone: 0n,
+    targetName: "",
+    dependsOn: [],
   };
 }
 
@@ -3026,6 +3950,12 @@ export const Resource: MessageFns<Resource> = {
         throw new globalThis.Error("value provided for field message.bytesDone of type uint64 too large");
       }
       writer.uint32(144).uint64(message.bytesDone);
+    }
+    if (message.targetName !== "") {
+      writer.uint32(154).string(message.targetName);
+    }
+    for (const v of message.dependsOn) {
+      writer.uint32(162).string(v!);
     }
     return writer;
   },
@@ -3187,6 +4117,22 @@ export const Resource: MessageFns<Resource> = {
             message.bytesDone = reader.uint64() as bigint;
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.targetName = reader.string();
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.dependsOn.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3226,6 +4172,8 @@ export const Resource: MessageFns<Resource> = {
       ? BigInt(object.bytesTotal)
       : 0n;
     message.bytesDone = (object.bytesDone !== undefined && object.bytesDone !== null) ? BigInt(object.bytesDone) : 0n;
+    message.targetName = object.targetName ?? "";
+    message.dependsOn = object.dependsOn?.map((e) => e) || [];
     return message;
   },
 };
@@ -4648,6 +5596,51 @@ export const SessionServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Applies the saved plan of a restore exactly as it is, and returns at once. */
+    startApply: {
+      name: "StartApply",
+      requestType: StartApplyRequest as typeof StartApplyRequest,
+      requestStream: false,
+      responseType: StartApplyResponse as typeof StartApplyResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Starts comparing what a restore made with the restore point, and returns at once. */
+    startVerify: {
+      name: "StartVerify",
+      requestType: StartVerifyRequest as typeof StartVerifyRequest,
+      requestStream: false,
+      responseType: StartVerifyResponse as typeof StartVerifyResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Starts removing exactly what a restore made, and returns at once. */
+    startUndo: {
+      name: "StartUndo",
+      requestType: StartUndoRequest as typeof StartUndoRequest,
+      requestStream: false,
+      responseType: StartUndoResponse as typeof StartUndoResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** The saved plan of a restore: what it takes from the target. Its resources are those of the session. */
+    getPlan: {
+      name: "GetPlan",
+      requestType: GetPlanRequest as typeof GetPlanRequest,
+      requestStream: false,
+      responseType: GetPlanResponse as typeof GetPlanResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** The one-time passwords of the users that a restore made. */
+    listPasswords: {
+      name: "ListPasswords",
+      requestType: ListPasswordsRequest as typeof ListPasswordsRequest,
+      requestStream: false,
+      responseType: ListPasswordsResponse as typeof ListPasswordsResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Starts a check of restore points and returns at once. */
     startCheck: {
       name: "StartCheck",
@@ -4734,6 +5727,25 @@ export interface SessionServiceImplementation<CallContextExt = {}> {
     request: StartRestoreRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<StartRestoreResponse>>;
+  /** Applies the saved plan of a restore exactly as it is, and returns at once. */
+  startApply(
+    request: StartApplyRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<StartApplyResponse>>;
+  /** Starts comparing what a restore made with the restore point, and returns at once. */
+  startVerify(
+    request: StartVerifyRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<StartVerifyResponse>>;
+  /** Starts removing exactly what a restore made, and returns at once. */
+  startUndo(request: StartUndoRequest, context: CallContext & CallContextExt): Promise<DeepPartial<StartUndoResponse>>;
+  /** The saved plan of a restore: what it takes from the target. Its resources are those of the session. */
+  getPlan(request: GetPlanRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetPlanResponse>>;
+  /** The one-time passwords of the users that a restore made. */
+  listPasswords(
+    request: ListPasswordsRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListPasswordsResponse>>;
   /** Starts a check of restore points and returns at once. */
   startCheck(
     request: StartCheckRequest,
@@ -4787,6 +5799,25 @@ export interface SessionServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<StartRestoreRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<StartRestoreResponse>;
+  /** Applies the saved plan of a restore exactly as it is, and returns at once. */
+  startApply(
+    request: DeepPartial<StartApplyRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<StartApplyResponse>;
+  /** Starts comparing what a restore made with the restore point, and returns at once. */
+  startVerify(
+    request: DeepPartial<StartVerifyRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<StartVerifyResponse>;
+  /** Starts removing exactly what a restore made, and returns at once. */
+  startUndo(request: DeepPartial<StartUndoRequest>, options?: CallOptions & CallOptionsExt): Promise<StartUndoResponse>;
+  /** The saved plan of a restore: what it takes from the target. Its resources are those of the session. */
+  getPlan(request: DeepPartial<GetPlanRequest>, options?: CallOptions & CallOptionsExt): Promise<GetPlanResponse>;
+  /** The one-time passwords of the users that a restore made. */
+  listPasswords(
+    request: DeepPartial<ListPasswordsRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListPasswordsResponse>;
   /** Starts a check of restore points and returns at once. */
   startCheck(
     request: DeepPartial<StartCheckRequest>,
