@@ -133,7 +133,8 @@ export class TwoProjects {
   }
 
   async plan(resources: readonly ResourceResult[], options: Options = {}): Promise<PlanResult["resources"]> {
-    return (await this.run<PlanResult>(this.session(), { kind: "plan", options: targetOptions(options), resources })).resources;
+    return (await this.run<PlanResult>(this.session(), { kind: "plan", options: targetOptions(options), resources, others: [] }))
+      .resources;
   }
 
   /** Plans and applies; the planned action decides, as in a session. */
@@ -152,6 +153,8 @@ export class TwoProjects {
   async apply(resource: ResourceResult, options: Options = {}, sessionId = this.session()): Promise<ResourceResult> {
     const restored = await this.run<ResourceResult>(sessionId, {
       kind: "apply",
+      step: "create",
+      journalId: sessionId,
       options: targetOptions(options),
       resource,
       targets: {},

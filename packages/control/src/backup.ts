@@ -174,6 +174,7 @@ function discovered(r: DiscoveredResource, stats: StreamStats): ResourceResult {
     type: r.type,
     id: r.id,
     name: r.name,
+    ...(r.tags === undefined ? {} : { tags: r.tags }),
     state: "pending",
     document: r.document,
     streams: {},

@@ -17,19 +17,21 @@ import {
   type SessionSource,
   type StreamRoot,
 } from "@permafrost/model";
-import type { Repository } from "@permafrost/repository";
 import { type Clock, CodedError, fromUtf8, isoTime, type Json, type Random, randomId, utf8 } from "@permafrost/std";
 import { runInputBackup, runTenantBackup } from "./backup.ts";
 import { runCheck } from "./check.ts";
 import { type GroupSessions, runGroup } from "./group.ts";
+import { endLostSessions } from "./lost-sessions.ts";
 import { Repositories } from "./repositories.ts";
 import { runRestore } from "./restore.ts";
+import { runVerify } from "./restore-verify.ts";
 import { firstRecord, type RunContext } from "./run-context.ts";
 import { newSessionId, type SessionSpec } from "./session-spec.ts";
 import { resolveSession, SessionStore } from "./session-store.ts";
 import { SessionView } from "./session-view.ts";
 import { TaskBoard } from "./task-board.ts";
-import { SWEEP_TASK_ID, toFailure } from "./task-entry.ts";
+import { toFailure } from "./task-entry.ts";
+import { runUndo } from "./undo.ts";
 import { WorkerTable } from "./worker-table.ts";
 
 const LEASE_TTL_MS = 10_000;
@@ -220,7 +222,14 @@ export class Coordinator {
       }
     })();
     try {
-      await this.#endLostSessions();
+      await endLostSessions({
+        repositories: await this.repositories.unlocked(),
+        holder: this.#holder,
+        board: this.#board,
+        clock: this.#options.clock,
+        hasRow: async (id) => (await this.#sessions.get(id)) !== undefined,
+        onEvent: (message, id, code) => this.#event(message, id, code),
+      });
       for await (const change of this.#sessions.watch("", both)) {
         if (change.value === undefined) continue;
         const row = decodeRow(change.value);
@@ -298,6 +307,8 @@ export class Coordinator {
     };
     this.#event(`Session ${spec.kind} runs`, sessionId);
     if (spec.kind === "restore") await runRestore(context, spec);
+    else if (spec.kind === "verify") await runVerify(context, spec);
+    else if (spec.kind === "undo") await runUndo(context, spec);
     else if (spec.kind === "check") await runCheck(context, spec);
     else if (spec.kind === "group") await runGroup(context, spec, this.#groupSessions(spec.repositoryId));
     else if (spec.input === "tenant") await runTenantBackup(context, spec);
@@ -322,37 +333,6 @@ export class Coordinator {
     await this.#board.clear(sessionId);
   }
 
-  /** Sessions that run by their record but have no row: the bus was wiped. */
-  async #endLostSessions(): Promise<void> {
-    for (const repository of await this.repositories.unlocked()) {
-      const store = new SessionStore(repository, this.#holder);
-      for (const record of await store.list()) {
-        if (record.state !== "running" || (await this.#sessions.get(record.id)) !== undefined) continue;
-        await this.#sweepLost(repository, record);
-        const failure = {
-          code: "SESSION_LOST",
-          message: "The session was interrupted and its progress was lost with the bus",
-          hint: "Start it again; blocks stored already are not sent twice.",
-        };
-        await store.save({ ...record, state: "failed", phase: "ended", endedAt: isoTime(this.#options.clock.now()), failure });
-        this.#event("Session ended: it was lost with the bus", record.id, failure.code);
-      }
-    }
-  }
-
-  async #sweepLost(repository: Repository, record: SessionRecord): Promise<void> {
-    if (record.kind === "check" || record.source.input !== "tenant" || record.source.cloud === undefined) return;
-    const newWriter = () => repository.writer(scopeOf(record.id, repository.id, this.#holder));
-    const project = record.source.projectId ?? record.source.projectName;
-    const source = { cloud: record.source.cloud, ...(project === undefined ? {} : { project }) };
-    const task = { id: SWEEP_TASK_ID, sessionId: record.id, repositoryId: repository.id, kind: "sweep" as const, source };
-    // Not awaited: it needs a worker, and sessions should not wait for one to come.
-    void this.#board
-      .run<"sweep">(repository, newWriter, [task], { signal: new AbortController().signal })
-      .then(() => this.#board.clear(record.id))
-      .catch((error: unknown) => this.#event(`Sweep failed: ${toFailure(error).message}`, record.id, toFailure(error).code));
-  }
-
   #event(message: string, sessionId?: string, code?: string): void {
     this.#options.onEvent?.({
       message,
@@ -373,7 +353,7 @@ function sourceOf(spec: SessionSpec): SessionSource {
       cloud: spec.options.target.cloud,
       ...(spec.options.target.project === undefined ? {} : { projectName: spec.options.target.project }),
     };
-  if (spec.kind === "check") return { input: "tenant" };
+  if (spec.kind === "check" || spec.kind === "verify" || spec.kind === "undo") return { input: "tenant" };
   if (spec.input === "tenant")
     return {
       input: "tenant",

@@ -29,6 +29,15 @@ export function cancelledOrThrow(context: RunContext, error: unknown): boolean {
   throw error;
 }
 
+const FIRST_PHASE = {
+  backup: "prepare",
+  group: "prepare",
+  restore: "plan",
+  verify: "verify",
+  undo: "undo",
+  check: "check",
+} as const;
+
 /** The record a session starts with. */
 export function firstRecord(spec: SessionSpec, source: SessionSource): SessionRecord {
   return {
@@ -36,7 +45,7 @@ export function firstRecord(spec: SessionSpec, source: SessionSource): SessionRe
     id: spec.sessionId,
     kind: spec.kind,
     state: "running",
-    phase: spec.kind === "backup" || spec.kind === "group" ? "prepare" : spec.kind === "restore" ? "plan" : "check",
+    phase: FIRST_PHASE[spec.kind],
     repositoryId: spec.repositoryId,
     source,
     startedAt: spec.startedAt,

@@ -7,6 +7,7 @@ import type {
   RestoreOptions,
   Selection,
   SessionId,
+  StreamRoot,
   VerifyLevel,
 } from "@permafrost/model";
 import { isoTime, type Random } from "@permafrost/std";
@@ -50,6 +51,21 @@ export interface RestoreSpec extends SpecBase {
   readonly selection: Selection;
   readonly verify?: VerifyLevel;
   readonly dryRun: boolean;
+  /** A plan that is applied instead of making one, and the session that made it. Options and selection are then the plan's. */
+  readonly applies?: { readonly sessionId: SessionId; readonly plan: StreamRoot };
+}
+
+export interface VerifySpec extends SpecBase {
+  readonly kind: "verify";
+  readonly restoreId: SessionId;
+  readonly plan: StreamRoot;
+  readonly level: VerifyLevel;
+}
+
+export interface UndoSpec extends SpecBase {
+  readonly kind: "undo";
+  readonly restoreId: SessionId;
+  readonly plan: StreamRoot;
 }
 
 export interface CheckSpec extends SpecBase {
@@ -58,7 +74,7 @@ export interface CheckSpec extends SpecBase {
   readonly readData: boolean;
 }
 
-export type SessionSpec = TenantBackupSpec | GroupSpec | InputBackupSpec | RestoreSpec | CheckSpec;
+export type SessionSpec = TenantBackupSpec | GroupSpec | InputBackupSpec | RestoreSpec | VerifySpec | UndoSpec | CheckSpec;
 
 /** Bits of an id's last part that are random; the 10 above them are the milliseconds. */
 const RANDOM_BITS = 22;

@@ -112,7 +112,7 @@ describe("a session's tasks", () => {
       seen.push(task.kind);
       if (task.kind === "plan") {
         const resources = task.resources.map((r) => ({ ...r, action: "create", actionReason: "new", dependsOn: [] }));
-        return { projectId: "p", projectName: "acme", resources };
+        return { projectId: "p", projectName: "acme", resources, references: [], problems: [] };
       }
       if (task.kind !== "apply") return await twoVolumes(task, context);
       return await systemClock.sleep(60_000, context.signal).finally(() => seen.push("left"));

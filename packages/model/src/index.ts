@@ -39,6 +39,7 @@ export type {
   ProjectsResult,
   RestoreMaps,
   RestoreOptions,
+  SavedPlan,
   Selection,
   SweepResult,
   Task,

@@ -1,5 +1,5 @@
 /**
- * Which resources a person means: `TYPE`, `TYPE/ID`, `TYPE/NAME` or `name=GLOB` (`*` and `?`).
+ * Which resources a person means: `TYPE`, `TYPE/ID`, `TYPE/NAME`, `name=GLOB` or `tag=GLOB` (`*` and `?`).
  * No include means all; exclude wins.
  */
 
@@ -10,6 +10,7 @@ export interface Selectable {
   readonly type: string;
   readonly id: string;
   readonly name: string;
+  readonly tags?: readonly string[];
 }
 
 export function selects(selection: Selection, resource: Selectable): boolean {
@@ -21,16 +22,24 @@ export function selects(selection: Selection, resource: Selectable): boolean {
 /** Throws SELECTION_MALFORMED for a term that can match nothing. */
 export function checkSelection(selection: Selection): void {
   for (const term of [...selection.include, ...selection.exclude]) {
-    if (term.startsWith("name=") ? term.length > 5 : /^[a-z]+\.[a-z-]+(\/.+)?$/.test(term)) continue;
+    if (
+      term.startsWith("name=")
+        ? term.length > 5
+        : term.startsWith("tag=")
+          ? term.length > 4
+          : /^[a-z]+\.[a-z-]+(\/.+)?$/.test(term)
+    )
+      continue;
     throw new CodedError("SELECTION_MALFORMED", `Cannot read the selection ${JSON.stringify(term)}`, {
       facts: { term },
-      hint: "Use TYPE, TYPE/ID, TYPE/NAME or name=GLOB, such as cinder.volume/db-data or name=web-*.",
+      hint: "Use TYPE, TYPE/ID, TYPE/NAME, name=GLOB or tag=GLOB, such as cinder.volume/db-data or name=web-*.",
     });
   }
 }
 
 function matchesTerm(term: string, resource: Selectable): boolean {
   if (term.startsWith("name=")) return matchesGlob(term.slice(5), resource.name);
+  if (term.startsWith("tag=")) return (resource.tags ?? []).some((tag) => matchesGlob(term.slice(4), tag));
   const slash = term.indexOf("/");
   if (slash < 0) return term === resource.type;
   const wanted = term.slice(slash + 1);

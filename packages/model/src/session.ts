@@ -6,7 +6,7 @@
 import type { SessionId } from "./ids.ts";
 import type { StreamRoot, StreamStats } from "./root.ts";
 
-export type SessionKind = "backup" | "restore" | "check" | "undo" | "group";
+export type SessionKind = "backup" | "group" | "restore" | "verify" | "undo" | "check";
 export type SessionPhase =
   | "prepare"
   | "freeze"
@@ -53,6 +53,8 @@ export interface ResourceResult {
   /** How the source's own hash was used: `verified` while reading, `skipped` because it proved nothing changed, `none` if the source has none. */
   readonly sourceHash?: "verified" | "skipped" | "none";
   readonly failure?: Failure;
+  /** As the cloud has them; for selections. */
+  readonly tags?: readonly string[];
   /** Said to the user though the resource succeeded. */
   readonly warnings: readonly string[];
   /** Restore only: id in the target cloud. */
@@ -61,6 +63,8 @@ export interface ResourceResult {
   readonly oneTimePassword?: string;
   /** Restore only: the name in the target, if the plan chose another. */
   readonly targetName?: string;
+  /** Restore only: `type/source id` of what must be made before; with `#finished` behind it, made and finished. */
+  readonly dependsOn?: readonly string[];
   /** Restore only: what the plan says is done, and why. */
   readonly action?: "create" | "reuse" | "update" | "skip" | "conflict";
   readonly actionReason?: string;
@@ -110,9 +114,9 @@ export interface SessionRecord {
   readonly warnings: readonly string[];
   /** Restore: only planned, nothing was changed. */
   readonly dryRun?: boolean;
-  /** Restore: its PlanResult as a stored document. */
+  /** Restore: its SavedPlan as a stored document. */
   readonly plan?: StreamRoot;
-  /** Restore: the session whose plan it applies. Undo: the restore session that it takes back. */
+  /** Restore: the session whose plan it applies. Verify and undo: the restore that they look at or take back. */
   readonly appliesId?: SessionId;
   /** Backup: the session group it is part of. */
   readonly groupId?: SessionId;

@@ -27,7 +27,7 @@ export interface ProjectFilter {
   readonly exclude: readonly string[];
 }
 
-/** Which resources; an empty list means all. `type`, `type/id` or `type/name`, and `name=GLOB`. */
+/** Which resources; an empty list means all. `type`, `type/id` or `type/name`, `name=GLOB` and `tag=GLOB`. */
 export interface Selection {
   readonly include: readonly string[];
   readonly exclude: readonly string[];
@@ -73,6 +73,7 @@ interface TaskBase {
 /** A resource found in the source cloud, its metadata already stored. */
 export interface DiscoveredResource extends ResourceKey {
   readonly name: string;
+  readonly tags?: readonly string[];
   readonly document: StreamRoot;
   /** Expected bytes of data, for progress and order; 0 when the resource is metadata only. */
   readonly logicalBytes: number;
@@ -107,11 +108,18 @@ export type Task =
     })
   /** Removes every temporary object of the session from the cloud, by the ledger. */
   | (TaskBase & { readonly kind: "sweep"; readonly source: CloudTarget })
-  | (TaskBase & { readonly kind: "plan"; readonly options: RestoreOptions; readonly resources: readonly ResourceResult[] })
+  | (TaskBase & {
+      readonly kind: "plan";
+      readonly options: RestoreOptions;
+      readonly resources: readonly ResourceResult[];
+      /** What else the restore point has: joins the plan when something in it cannot be restored without. */
+      readonly others: readonly ResourceResult[];
+    })
   | (TaskBase & {
       readonly kind: "apply";
       /** `finish` comes after `create`, when what it needs is there too. */
       readonly step: "create" | "finish";
+      readonly journalId: SessionId;
       readonly options: RestoreOptions;
       readonly resource: ResourceResult;
       /** `type/source id` to target id of what is restored already. */
@@ -124,11 +132,11 @@ export type Task =
       readonly level: VerifyLevel;
       readonly targets: Readonly<Record<string, string>>;
     })
-  /** Removes what the restore session `restoreId` made, of one resource. */
+  /** Removes what a restore made, of one resource. */
   | (TaskBase & {
       readonly kind: "undo";
       readonly target: CloudTarget;
-      readonly restoreId: SessionId;
+      readonly journalId: SessionId;
       readonly resource: ResourceResult;
     })
   /** Waits for a client's bytes; claimed by the worker that the client connects to, never from the queue. */
@@ -179,6 +187,17 @@ export interface PlanResult {
   readonly references: readonly PlanReference[];
   /** Reasons why applying is likely to fail as a whole, such as a quota. */
   readonly problems: readonly Failure[];
+}
+
+/** A plan as it is kept: what it is applied with, verified against and taken back by. */
+export interface SavedPlan {
+  readonly version: 1;
+  /** The restore point. */
+  readonly pointId: SessionId;
+  /** Whose journal says what was made: that of the session that planned, so that applying the plan again goes on where it stopped. */
+  readonly journalId: SessionId;
+  readonly options: RestoreOptions;
+  readonly plan: PlanResult;
 }
 
 export interface SweepResult {

@@ -53,7 +53,7 @@ async function discover(task: Extract<Task, { kind: "discover" }>, environment: 
   for (const type of resourceTypes) {
     try {
       for await (const found of type.discover(context)) {
-        const key = { type: type.type, id: found.id, name: found.name };
+        const key = { type: type.type, id: found.id, name: found.name, ...(found.tags?.length ? { tags: found.tags } : {}) };
         if (!selects(task.selection, key)) continue;
         const written = await environment.writer.writeDocument(found.document as Json);
         stats = addStats(stats, { ...written.stats, logicalBytes: 0, readBytes: 0 });
@@ -115,6 +115,7 @@ async function capture(task: Extract<Task, { kind: "capture" }>, environment: Ta
     type: resource.type,
     id: resource.id,
     name: resource.name,
+    ...(resource.tags === undefined ? {} : { tags: resource.tags }),
     state: "succeeded",
     document: captured?.document ?? resource.document,
     streams: captured?.streams ?? {},

@@ -35,9 +35,9 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Adds to the bytes done of this task. */
   readonly progress: (bytes: number) => void;
-  /** The name of what a resource refers to, or "" if it cannot be seen. Asked once per thing and task. */
   /** Ids of roles that the credentials have on the project for this session only. */
   readonly grants: ReadonlySet<string>;
+  /** The name of what a resource refers to, or "" if it cannot be seen. Asked once per thing and task. */
   readonly nameOf: (kind: string, id: string) => Promise<string>;
 }
 
@@ -45,6 +45,8 @@ export interface Context {
 export interface Found {
   readonly id: string;
   readonly name: string;
+  /** For selections. */
+  readonly tags?: readonly string[];
   readonly document: JsonObject;
   readonly logicalBytes: number;
   readonly captures: boolean;
@@ -175,6 +177,8 @@ export interface ResourceType<D> {
    */
   freeze?(context: Context, resources: readonly DiscoveredResource[], scope: FreezeScope): Promise<FrozenResource[]>;
   capture?(context: Context, input: CaptureInput<D>): Promise<Captured>;
+  /** `type/source id` of what it cannot be restored without, if the project owns it: a restore of this alone restores those, too. */
+  needs?(document: D): readonly string[];
   plan(context: Context, input: PlanInput<D>, scope: PlanScope): Promise<Planned>;
   /** Makes it, or for `reuse` and `update` finds it. What it makes is in the ledger until it is in the journal. */
   restore(context: Context, input: RestoreInput<D>): Promise<Restored>;

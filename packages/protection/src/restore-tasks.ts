@@ -10,16 +10,17 @@ import {
 } from "@permafrost/model";
 import { CodedError, isoTime, type Json } from "@permafrost/std";
 import { withoutCycles } from "./dependency-cycles.ts";
+import { pullIn } from "./pull-in.ts";
 import { References } from "./resolve-reference.ts";
 import type { Context, PlanScope } from "./resource-type.ts";
 import { resourceType, resourceTypes } from "./resource-types.ts";
-import { RestoreJournal } from "./restore-journal.ts";
 import { contextOf, type TaskEnvironment } from "./task-environment.ts";
 
 type RestoreTask = Extract<Task, { readonly kind: "plan" | "apply" | "verify" | "undo" }>;
 
 export async function runRestoreTask(task: RestoreTask, environment: TaskEnvironment): Promise<PlanResult | ResourceResult> {
-  const context = await contextOf(environment, task.kind === "undo" ? task.target : task.options.target);
+  const journalId = "journalId" in task ? task.journalId : task.sessionId;
+  const context = await contextOf(environment, task.kind === "undo" ? task.target : task.options.target, journalId);
   switch (task.kind) {
     case "plan":
       return await plan(task, context);
@@ -28,7 +29,7 @@ export async function runRestoreTask(task: RestoreTask, environment: TaskEnviron
     case "verify":
       return await verify(task, context);
     case "undo":
-      return await undo(task, context, new RestoreJournal(environment.repository.records(environment.scope), task.restoreId));
+      return await undo(task, context);
   }
 }
 
@@ -40,19 +41,28 @@ async function documentOf(context: Context, resource: ResourceResult): Promise<J
 
 async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Promise<PlanResult> {
   const order = new Map(resourceTypes.map((t, index) => [t.type, index]));
-  const resources: PlannedResource[] = [];
+  const planned = new Map<string, PlannedResource>();
   const holds = new Map<string, string[]>();
-  const included = new Set(task.resources.map(resourceKeyText));
+  const documents = new Map<string, Json>();
+  const read = async (resource: ResourceResult): Promise<Json> => {
+    const key = resourceKeyText(resource);
+    const document = documents.get(key) ?? (await documentOf(context, resource));
+    documents.set(key, document);
+    return document;
+  };
+  const all = await pullIn(task.resources, task.others, read);
+  const included = new Set(all.map(resourceKeyText));
   const references = new References(context.cloud, task.options.maps);
   const scope: PlanScope = {
     includes: (key) => included.has(key),
-    planned: (key) => resources.find((r) => resourceKeyText(r) === key),
+    planned: (key) => planned.get(key),
     resolve: (wanted) => references.resolve(wanted),
   };
-  const sorted = [...task.resources].sort((a, b) => (order.get(a.type) ?? 0) - (order.get(b.type) ?? 0));
+  const sorted = [...all].sort((a, b) => (order.get(a.type) ?? 0) - (order.get(b.type) ?? 0));
   for (const resource of sorted) {
+    const key = resourceKeyText(resource);
     if (!order.has(resource.type)) {
-      resources.push({
+      planned.set(key, {
         ...resource,
         action: "conflict",
         actionReason: `This version of Permafrost cannot restore a ${resource.type} into a cloud`,
@@ -60,20 +70,21 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
       });
       continue;
     }
-    const document = await documentOf(context, resource);
-    const planned = await resourceType(resource.type).plan(context, { resource, document, options: task.options }, scope);
-    for (const held of planned.holdsFinishOf ?? []) holds.set(held, [...(holds.get(held) ?? []), resourceKeyText(resource)]);
-    resources.push({
+    const document = await read(resource);
+    const decided = await resourceType(resource.type).plan(context, { resource, document, options: task.options }, scope);
+    for (const held of decided.holdsFinishOf ?? []) holds.set(held, [...(holds.get(held) ?? []), key]);
+    planned.set(key, {
       ...resource,
-      action: planned.action,
-      actionReason: planned.reason,
-      dependsOn: planned.dependsOn,
-      ...(planned.finishAfter === undefined ? {} : { finishAfter: planned.finishAfter }),
-      ...(planned.targetName === undefined ? {} : { targetName: planned.targetName }),
-      warnings: planned.warnings ?? [],
-      ...(planned.targetId === undefined ? {} : { targetId: planned.targetId }),
+      action: decided.action,
+      actionReason: decided.reason,
+      dependsOn: decided.dependsOn,
+      ...(decided.finishAfter === undefined ? {} : { finishAfter: decided.finishAfter }),
+      ...(decided.targetName === undefined ? {} : { targetName: decided.targetName }),
+      warnings: decided.warnings ?? [],
+      ...(decided.targetId === undefined ? {} : { targetId: decided.targetId }),
     });
   }
+  const resources = [...planned.values()];
   return {
     projectId: context.cloud.projectId,
     projectName: context.cloud.projectName,
@@ -108,6 +119,7 @@ async function apply(task: Extract<Task, { kind: "apply" }>, context: Context): 
     targetId: restored.targetId,
     stats: restored.stats,
     warnings: restored.warnings ?? [],
+    ...(restored.oneTimePassword === undefined ? {} : { oneTimePassword: restored.oneTimePassword }),
     startedAt,
     endedAt: isoTime(context.clock.now()),
   };
@@ -130,8 +142,9 @@ async function verify(task: Extract<Task, { kind: "verify" }>, context: Context)
 }
 
 /** What the journal does not have was not made by that restore, or is taken back already. */
-async function undo(task: Extract<Task, { kind: "undo" }>, context: Context, journal: RestoreJournal): Promise<ResourceResult> {
+async function undo(task: Extract<Task, { kind: "undo" }>, context: Context): Promise<ResourceResult> {
   const { resource } = task;
+  const { journal } = context;
   const noted = await journal.entry(resource.type, resource.id);
   if (noted === undefined) return { ...resource, state: "skipped" };
   const { targetId } = noted;

@@ -1,6 +1,6 @@
 /** What a task is given to run with: the claim's repository, writer and signal, and a way into clouds. */
 
-import type { CloudTarget } from "@permafrost/model";
+import type { CloudTarget, SessionId } from "@permafrost/model";
 import type { Cloud } from "@permafrost/openstack";
 import type { Repository, Writer } from "@permafrost/repository";
 import type { Clock } from "@permafrost/std";
@@ -23,11 +23,15 @@ export interface TaskEnvironment {
   readonly openCloud: (target: CloudTarget) => Promise<Cloud>;
 }
 
-/** The context of a resource type's methods in one cloud. */
-export async function contextOf(environment: TaskEnvironment, target: CloudTarget): Promise<Context> {
+/** The context of a resource type's methods in one cloud. `journalId`: the session whose journal a restore goes on with; default: its own. */
+export async function contextOf(
+  environment: TaskEnvironment,
+  target: CloudTarget,
+  journalId: SessionId = environment.scope.sessionId,
+): Promise<Context> {
   const { repository, scope, clock, writer, signal, progress } = environment;
   const records = repository.records(scope);
-  const journal = new RestoreJournal(records, scope.sessionId);
+  const journal = new RestoreJournal(records, journalId);
   const home = () => environment.openCloud({ cloud: target.cloud });
   const access = { kinds: [grantKind(home)], records, sessionId: scope.sessionId, clock, signal };
   const grants = target.grant === true ? await grantAccess(await home(), target, new Ledger(access)) : new Set<string>();

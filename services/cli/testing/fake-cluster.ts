@@ -48,6 +48,8 @@ export function session(fields: Partial<Session> = {}): Session {
     bytesDone: 0n,
     warnings: [],
     dryRun: false,
+    groupId: "",
+    appliesId: "",
     ...fields,
   };
 }
@@ -71,6 +73,8 @@ export function resource(fields: Partial<Resource> = {}): Resource {
     endedAt: new Date("2026-11-23T17:00:31Z"),
     bytesTotal: 0n,
     bytesDone: 0n,
+    targetName: "",
+    dependsOn: [],
     ...fields,
   };
 }

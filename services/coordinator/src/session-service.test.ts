@@ -88,11 +88,12 @@ describe("a restore", () => {
     await world.ended(point);
     const { sessionId } = await restore({
       project: "p2",
-      volumeTypes: { ssd: "fast" },
-      availabilityZones: { "*": "nova" },
-      storagePolicies: { gold: "silver" },
-      projects: { friends: "others" },
-      onConflict: "reuse",
+      maps: [
+        { kind: "volume-type", names: { ssd: "fast" } },
+        { kind: "zone", names: { "*": "nova" } },
+      ],
+      powerOn: "never",
+      onConflict: "rename",
       namePrefix: "again-",
       selection: { include: ["cinder.volume/a"], exclude: [] },
       verify: control.VerifyLevel.VERIFY_LEVEL_HASH,
@@ -110,13 +111,9 @@ describe("a restore", () => {
     expect(plan).toMatchObject({
       options: {
         target: { cloud: "lab", project: "p2" },
-        maps: {
-          "volume-type": { ssd: "fast" },
-          zone: { "*": "nova" },
-          policy: { gold: "silver" },
-          project: { friends: "others" },
-        },
-        onConflict: "reuse",
+        maps: { "volume-type": { ssd: "fast" }, zone: { "*": "nova" } },
+        powerOn: "never",
+        onConflict: "rename",
         namePrefix: "again-",
       },
       resources: [{ id: "a" }],

@@ -1,21 +1,16 @@
-/** SessionService: the control API's requests as calls of the coordinator. Checks what is sent; decides nothing. */
+/** SessionService: the control API's requests as calls of the coordinator. Decides nothing; what is sent is checked in requests.ts. */
 
-import type { Coordinator, SessionView } from "@permafrost/control";
-import { isRestorePoint, type Selection, type SessionRecord, type VerifyLevel } from "@permafrost/model";
-import { control } from "@permafrost/rpc";
+import { type Coordinator, endedRestore, idlePlan, restorePlan, type SessionView } from "@permafrost/control";
+import type { control } from "@permafrost/rpc";
 import { type Clock, CodedError } from "@permafrost/std";
-import { wireResource, wireSession, wireView } from "./wire.ts";
+import { checkRestorePoint, invalid, restoreOptionsOf, selectionOf, verifyLevelOf } from "./requests.ts";
+import { wirePlan, wireResource, wireSession, wireView } from "./wire.ts";
 
 /** A watcher hears of changes at most this often. */
 const WATCH_MS = 300;
 const RESOURCES_PER_MESSAGE = 200;
 const PAGE_MAX = 1000;
-const CONFLICT_RULES = ["create", "reuse", "skip", "fail"] as const;
-const VERIFY: Readonly<Record<number, VerifyLevel | undefined>> = {
-  [control.VerifyLevel.VERIFY_LEVEL_METADATA]: "metadata",
-  [control.VerifyLevel.VERIFY_LEVEL_HASH]: "hash",
-  [control.VerifyLevel.VERIFY_LEVEL_DATA]: "data",
-};
+const PROJECTS_AT_ONCE = 2;
 
 export function sessionService(coordinator: Coordinator, clock: Clock): control.SessionServiceImplementation {
   const nameOf = async (repositoryId: string): Promise<string> => (await coordinator.repositories.header(repositoryId)).name;
@@ -39,13 +34,24 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
         const record = await coordinator.start(repository, { kind: "backup", input: input.$case, name: input.value.name });
         return { sessionId: record.id, uploadAddress };
       }
-      throw invalid("input", "Say what to back up: tenant, stream or fs");
+      if (input?.$case === "allProjects") {
+        const { cloud, domain, tags, include, exclude, selection, atOnce } = input.value;
+        if (cloud === "") throw invalid("all_projects.cloud", "Say which cloud, as named in clouds.yaml");
+        const record = await coordinator.start(repository, {
+          kind: "group",
+          input: "tenant",
+          target: { cloud },
+          projects: { ...(domain === "" ? {} : { domain }), tags, include, exclude },
+          selection: selectionOf(selection),
+          atOnce: atOnce === 0 ? PROJECTS_AT_ONCE : atOnce,
+        });
+        return { sessionId: record.id };
+      }
+      throw invalid("input", "Say what to back up: tenant, stream, fs or all_projects");
     },
 
     async startRestore(request) {
-      if (request.cloud === "") throw invalid("cloud", "Say which cloud to restore into, as named in clouds.yaml");
-      const onConflict = request.onConflict === "" ? "create" : CONFLICT_RULES.find((r) => r === request.onConflict);
-      if (onConflict === undefined) throw invalid("on_conflict", `Must be one of ${CONFLICT_RULES.join(", ")}`);
+      const options = restoreOptionsOf(request);
       const point = await coordinator.find(request.sessionId === "" ? "latest" : request.sessionId, request.repository);
       checkRestorePoint(point);
       if (point.source.input !== "tenant") {
@@ -58,26 +64,55 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
           },
         );
       }
-      const verify = VERIFY[request.verify];
+      const verify = verifyLevelOf(request.verify);
       const record = await coordinator.start(request.repository, {
         kind: "restore",
         pointId: point.id,
-        options: {
-          target: { cloud: request.cloud, ...(request.project === "" ? {} : { project: request.project }) },
-          maps: {
-            "volume-type": request.volumeTypes,
-            zone: request.availabilityZones,
-            policy: request.storagePolicies,
-            project: request.projects,
-          },
-          onConflict,
-          ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
-        },
+        options,
         selection: selectionOf(request.selection),
         dryRun: request.dryRun,
         ...(verify === undefined ? {} : { verify }),
       });
       return { sessionId: record.id };
+    },
+
+    async startApply({ planSessionId, verify: level }) {
+      const verify = verifyLevelOf(level);
+      const { record, saved, plan } = await idlePlan(coordinator, planSessionId);
+      const started = await coordinator.start(record.repositoryId, {
+        kind: "restore",
+        pointId: saved.pointId,
+        options: saved.options,
+        selection: { include: [], exclude: [] },
+        dryRun: false,
+        applies: { sessionId: saved.journalId, plan },
+        ...(verify === undefined ? {} : { verify }),
+      });
+      return { sessionId: started.id };
+    },
+
+    async startVerify({ sessionId, level }) {
+      const { record, plan } = await endedRestore(coordinator, sessionId);
+      const request = { kind: "verify" as const, restoreId: record.id, plan, level: verifyLevelOf(level) ?? "metadata" };
+      return { sessionId: (await coordinator.start(record.repositoryId, request)).id };
+    },
+
+    async startUndo({ sessionId }) {
+      const { record, plan } = await endedRestore(coordinator, sessionId);
+      return { sessionId: (await coordinator.start(record.repositoryId, { kind: "undo", restoreId: record.id, plan })).id };
+    },
+
+    async getPlan({ sessionId }) {
+      return wirePlan((await restorePlan(coordinator, sessionId)).saved);
+    },
+
+    async listPasswords({ sessionId }) {
+      const view = await coordinator.view(sessionId);
+      const passwords = view.resources().flatMap(({ name, targetName, targetId, oneTimePassword }) => {
+        if (oneTimePassword === undefined) return [];
+        return [{ user: targetName ?? name, userId: targetId ?? "", password: oneTimePassword }];
+      });
+      return { passwords: passwords.sort((a, b) => (a.user < b.user ? -1 : 1)) };
     },
 
     async startCheck({ repository, sessionIds, readData }) {
@@ -154,19 +189,4 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
       return { sessions: gone.map((r) => wireSession(r, names.get(r.repositoryId) ?? "")) };
     },
   };
-}
-
-function selectionOf(selection: control.Selection | undefined): Selection {
-  return { include: selection?.include ?? [], exclude: selection?.exclude ?? [] };
-}
-
-function checkRestorePoint(record: SessionRecord): SessionRecord {
-  if (isRestorePoint(record)) return record;
-  const { id, kind, state } = record;
-  const message = `Session ${id} is no restore point: it is a ${kind}, and ${state}`;
-  throw new CodedError("NOT_A_RESTORE_POINT", message, { facts: { session: id } });
-}
-
-function invalid(field: string, hint: string): CodedError {
-  return new CodedError("REQUEST_INVALID", `The request's field ${field} is missing or wrong`, { facts: { field }, hint });
 }

@@ -91,6 +91,8 @@ describe("a session on the wire", () => {
       bytesDone: 2n ** 50n,
       warnings: ["left a volume"],
       dryRun: true,
+      groupId: "",
+      appliesId: "",
     });
   });
 
@@ -120,6 +122,8 @@ describe("a resource on the wire", () => {
       failure: { code: failure.code, message: failure.message },
       warnings: ["slow"],
       targetId: "v2",
+      targetName: "again-a",
+      dependsOn: ["glance.image/i1"],
       action: "create",
       actionReason: "not there",
       verified: "hash",
@@ -146,6 +150,8 @@ describe("a resource on the wire", () => {
       endedAt: new Date("2026-11-23T17:00:09.000Z"),
       bytesTotal: 10n,
       bytesDone: 5n,
+      targetName: "again-a",
+      dependsOn: ["glance.image/i1"],
     });
   });
 

@@ -1,7 +1,7 @@
 /** The model's values as the control API sends them. One direction only; every field in one place. */
 
 import type { ResourceView, SessionView } from "@permafrost/control";
-import type { Failure, SessionRecord, StreamStats } from "@permafrost/model";
+import type { Failure, SavedPlan, SessionRecord, StreamStats } from "@permafrost/model";
 import type { control } from "@permafrost/rpc";
 
 export function wireSession(
@@ -34,6 +34,8 @@ export function wireSession(
     bytesDone: BigInt(bytes?.done ?? record.stats.logicalBytes),
     warnings: [...record.warnings],
     dryRun: record.dryRun ?? false,
+    groupId: record.groupId ?? "",
+    appliesId: record.appliesId ?? "",
   };
 }
 
@@ -62,6 +64,8 @@ export function wireResource(r: ResourceView): control.Resource {
     endedAt: wireTime(r.endedAt),
     bytesTotal: BigInt(r.bytesTotal),
     bytesDone: BigInt(r.bytesDone),
+    targetName: r.targetName ?? "",
+    dependsOn: [...(r.dependsOn ?? [])],
   };
 }
 
@@ -76,8 +80,20 @@ export function wireStats(s: StreamStats): control.Stats {
   };
 }
 
+export function wirePlan({ plan }: SavedPlan): control.GetPlanResponse {
+  return {
+    projectId: plan.projectId,
+    projectName: plan.projectName,
+    references: plan.references.map((r) => ({ ...r, targetId: r.targetId ?? "", targetName: r.targetName ?? "" })),
+    problems: plan.problems.map(wireFailureOf),
+  };
+}
+
 function wireFailure(failure: Failure | undefined): control.Failure | undefined {
-  if (failure === undefined) return undefined;
+  return failure === undefined ? undefined : wireFailureOf(failure);
+}
+
+function wireFailureOf(failure: Failure): control.Failure {
   const facts = Object.fromEntries(Object.entries(failure.facts ?? {}).map(([k, v]) => [k, String(v)]));
   return { code: failure.code, message: failure.message, hint: failure.hint ?? "", facts };
 }

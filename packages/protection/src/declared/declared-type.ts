@@ -22,6 +22,10 @@ export function declaredType(declaration: Declaration): ResourceType<DeclaredDoc
   return {
     type,
     discover: (context) => discover(declaration, context),
+    needs: ({ object }) =>
+      referencesIn(object, declaration.references ?? {})
+        .filter(({ reference }) => reference.optional !== true)
+        .map(({ id, reference }) => `${reference.kind}/${id}`),
     plan: (context, input, scope) => planDeclared(declaration, context, input, scope),
     restore: (context, input) => restore(declaration, context, input),
     finish: (context, input) => finish(declaration, context, input),
@@ -63,6 +67,7 @@ async function* discover(declaration: Declaration, context: Context): AsyncItera
     yield {
       id: String(listed[keyOf(declaration)]),
       name: nameOf(declaration, object),
+      tags: tagsOf(object),
       document: { version: 1, object, names } satisfies DeclaredDocument,
       logicalBytes: 0,
       captures: false,
