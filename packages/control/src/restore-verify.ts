@@ -33,7 +33,7 @@ export async function runVerify(context: RunContext, spec: VerifySpec): Promise<
       const { failure: _, mismatches: _found, verified: _level, ...rest } = result;
       context.view.setResource({ ...rest, state: "succeeded", stats: EMPTY_STATS }, { total: result.stats.logicalBytes });
     }
-    await enterPhase(context, "verify", { source: restore.source, appliesId: restore.id });
+    await enterPhase(context, "verify", { source: restore.source });
     await verifyPlan(context, spec, saved, spec.level);
     await endSession(context, sessionOutcome(context.view.resources().map((r) => r.state)));
   } catch (error) {

@@ -105,7 +105,7 @@ async function readPlan(
 ): Promise<{ readonly saved: SavedPlan; readonly root: StreamRoot }> {
   if (applies === undefined) throw new CodedError("ASSERTION", "The session applies no plan");
   const saved = await patiently(context, () => savedPlan(context, applies.plan));
-  await enterPhase(context, "plan", { parentId: pointId, appliesId: applies.sessionId });
+  await enterPhase(context, "plan", { parentId: pointId });
   return { saved, root: applies.plan };
 }
 

@@ -1,6 +1,6 @@
 /** What every kind of session needs to run, and how each ends. */
 
-import type { ResourceResult, SessionRecord, SessionSource } from "@permafrost/model";
+import type { ResourceResult, SessionId, SessionRecord, SessionSource } from "@permafrost/model";
 import type { Repository, Writer } from "@permafrost/repository";
 import { type Clock, CodedError, isoTime, retry } from "@permafrost/std";
 import type { SessionSpec } from "./session-spec.ts";
@@ -38,6 +38,12 @@ const FIRST_PHASE = {
   check: "check",
 } as const;
 
+/** The restore that a session goes on with, looks at or takes back. */
+function appliedBy(spec: SessionSpec): { readonly appliesId?: SessionId } {
+  if (spec.kind === "verify" || spec.kind === "undo") return { appliesId: spec.restoreId };
+  return spec.kind === "restore" && spec.applies !== undefined ? { appliesId: spec.applies.sessionId } : {};
+}
+
 /** The record a session starts with. */
 export function firstRecord(spec: SessionSpec, source: SessionSource): SessionRecord {
   return {
@@ -50,6 +56,7 @@ export function firstRecord(spec: SessionSpec, source: SessionSource): SessionRe
     source,
     startedAt: spec.startedAt,
     ...("groupId" in spec && spec.groupId !== undefined ? { groupId: spec.groupId } : {}),
+    ...appliedBy(spec),
     counts: { resources: 0, succeeded: 0, failed: 0, skipped: 0 },
     stats: {
       logicalBytes: 0,

@@ -18,7 +18,7 @@ export async function runUndo(context: RunContext, spec: UndoSpec): Promise<void
     const levels = undoOrder(saved.plan.resources);
     for (const { type, id, name } of levels.flat())
       view.setResource({ type, id, name, state: "pending", streams: {}, stats: EMPTY_STATS, warnings: [] });
-    await enterPhase(context, "undo", { source: sourceOf(saved), appliesId: spec.restoreId });
+    await enterPhase(context, "undo", { source: sourceOf(saved) });
     let number = 0;
     for (const level of levels) {
       const tasks = level.map(({ dependsOn: _, finishAfter: _finish, ...resource }) => ({
