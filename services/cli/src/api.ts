@@ -9,7 +9,11 @@ import type { control } from "@permafrost/rpc";
 export type DownloadRequest = control.DownloadRequest;
 export type DownloadResponse = control.DownloadResponse;
 export type Failure = control.Failure;
+export type GetPlanResponse = control.GetPlanResponse;
 export type InputEntry = control.InputEntry;
+export type NameMap = control.NameMap;
+export type OneTimePassword = control.OneTimePassword;
+export type PlanReference = control.PlanReference;
 export type Repository = control.Repository;
 export type Resource = control.Resource;
 export type Secret = control.Secret;
@@ -35,6 +39,11 @@ export interface RepositoryApi {
 export interface SessionApi {
   startBackup(request: control.StartBackupRequest, options?: CallOptions): Promise<control.StartBackupResponse>;
   startRestore(request: control.StartRestoreRequest, options?: CallOptions): Promise<control.StartRestoreResponse>;
+  startApply(request: control.StartApplyRequest, options?: CallOptions): Promise<control.StartApplyResponse>;
+  startVerify(request: control.StartVerifyRequest, options?: CallOptions): Promise<control.StartVerifyResponse>;
+  startUndo(request: control.StartUndoRequest, options?: CallOptions): Promise<control.StartUndoResponse>;
+  getPlan(request: control.GetPlanRequest, options?: CallOptions): Promise<control.GetPlanResponse>;
+  listPasswords(request: control.ListPasswordsRequest, options?: CallOptions): Promise<control.ListPasswordsResponse>;
   startCheck(request: control.StartCheckRequest, options?: CallOptions): Promise<control.StartCheckResponse>;
   listSessions(request: control.ListSessionsRequest, options?: CallOptions): Promise<control.ListSessionsResponse>;
   getSession(request: control.GetSessionRequest, options?: CallOptions): Promise<control.GetSessionResponse>;

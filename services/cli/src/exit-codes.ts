@@ -21,7 +21,10 @@ export const EXIT_CODES: readonly { readonly code: ExitCode; readonly meaning: s
   { code: EXIT.ok, meaning: "everything asked for was done" },
   { code: EXIT.failed, meaning: "failed; nothing was committed, or the answer is an error" },
   { code: EXIT.usage, meaning: "the command line or a setting is wrong; nothing was done" },
-  { code: EXIT.partial, meaning: "finished, but some resources or files failed; the others are safe" },
+  {
+    code: EXIT.partial,
+    meaning: "finished, but some resources or files failed, or a plan cannot be applied whole; the others are safe",
+  },
   { code: EXIT.noRepository, meaning: "no such repository" },
   { code: EXIT.wrongKey, meaning: "the passphrase or key is wrong, or the repository is locked here" },
   { code: EXIT.interrupted, meaning: "interrupted" },

@@ -43,9 +43,7 @@ export async function followSession(
     if (run.interrupts.happened) cancel();
     if (settings.verbose) await display.note(`Session ${sessionId}`);
     await watch(cluster, sessionId, display, context.clock);
-    const { session } = await cluster.sessions.getSession({ sessionId });
-    if (session === undefined) throw new CodedError("PROTOCOL", "The coordinator answered without a session");
-    return { session, resources: await listResources(cluster, sessionId) };
+    return { session: await getSession(cluster, sessionId), resources: await listResources(cluster, sessionId) };
   } finally {
     await display.stop();
   }
@@ -85,6 +83,13 @@ export async function cancelSession(cluster: Cluster, sessionId: string, clock: 
     delayMsMax: 8_000,
     clock,
   });
+}
+
+/** A session as it is now. */
+export async function getSession(cluster: Cluster, sessionId: string): Promise<Session> {
+  const { session } = await cluster.sessions.getSession({ sessionId });
+  if (session === undefined) throw new CodedError("PROTOCOL", "The coordinator answered without a session");
+  return session;
 }
 
 /** All resources of a session. */

@@ -16,13 +16,6 @@ export function wholeNumber(min: number): (text: string) => number {
   };
 }
 
-/** `[KIND:]OLD=NEW` without the kind; both sides may hold anything but a first `=`. */
-export function splitAssignment(text: string): { readonly from: string; readonly to: string } | undefined {
-  const at = text.indexOf("=");
-  if (at <= 0 || at === text.length - 1) return undefined;
-  return { from: text.slice(0, at), to: text.slice(at + 1) };
-}
-
 /** Where the cluster is. */
 export function withConnection(command: Command): Command {
   return command
@@ -61,8 +54,8 @@ export function withRepository(command: Command): Command {
 }
 
 /** Selectors, as `backup` and `restore` have them. */
-export function withSelection(command: Command): Command {
+export function withSelection(command: Command, include = "only these"): Command {
   return command
-    .option("--include <selector>", "only these: TYPE, TYPE/ID, TYPE/NAME or name=GLOB; repeatable", collect)
+    .option("--include <selector>", `${include}: TYPE, TYPE/ID, TYPE/NAME, name=GLOB or tag=GLOB; repeatable`, collect)
     .option("--exclude <selector>", "not these; wins over --include; repeatable", collect);
 }

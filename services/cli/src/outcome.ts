@@ -10,16 +10,43 @@ import { EXIT, type ExitCode, exitCodeOf, exitCodeOfState } from "./exit-codes.t
 import { failureLines } from "./failure.ts";
 import type { Followed } from "./follow.ts";
 import { listValue, printable } from "./output/render.ts";
-import { failureText, RESOURCE_COLUMNS, SESSION_COLUMNS } from "./output/rows.ts";
+import { failureText, RESOURCE_COLUMNS, SESSION_COLUMNS, tableColumnsOf } from "./output/rows.ts";
 import type { Run } from "./run-context.ts";
 
-/** Prints the outcome, in a table with `tableColumns` (default: those of a backup), and answers the exit code. */
-export async function reportOutcome(run: Run, followed: Followed, tableColumns?: readonly string[]): Promise<ExitCode> {
+export interface OutcomeOptions {
+  /** Members of the json and yaml record, beside the session's. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+  /** Said last, to people. */
+  readonly notes?: readonly string[];
+  /** What went wrong beside the session: a success is then only a partial one. */
+  readonly problem?: CodedError;
+}
+
+/** Prints the outcome and answers the exit code. */
+export async function reportOutcome(run: Run, followed: Followed, options: OutcomeOptions = {}): Promise<ExitCode> {
   const { session, resources } = followed;
-  await printSummary(run, session, resources, tableColumns);
+  await printSummary(run, session, resources, options);
   await saySessionProblems(run, session);
   await sayResourceProblems(run, session, resources);
+  return endWithSession(run, followed, options);
+}
+
+/** All that is said of a session that is left to the cluster. */
+export async function printSessionId(run: Run, sessionId: string): Promise<ExitCode> {
+  await run.printRecord({ sessionId }, [{ title: "ID", value: (row) => row.sessionId }]);
+  return EXIT.ok;
+}
+
+/** The end of every session: notes, what went wrong beside it, and the exit code with the machine's line. */
+export async function endWithSession(
+  run: Run,
+  { session, resources }: Followed,
+  { notes = [], problem }: OutcomeOptions,
+): Promise<ExitCode> {
+  for (const note of notes) await run.note(note);
+  if (problem !== undefined) await run.warn(failureLines(problem, run.settings.verbose).join("\n"));
   const code = outcomeCode(session, resources, run.interrupts.happened);
+  if (code === EXIT.ok && problem !== undefined) return run.end(EXIT.partial, `${problem.message} (${problem.code})`);
   const { failure } = session;
   const why = failure === undefined ? "" : `: ${failure.message} (${failure.code})`;
   return run.end(code, `${session.kind} ${session.id} ${session.state}${why}`);
@@ -37,38 +64,56 @@ async function printSummary(
   run: Run,
   session: Session,
   resources: readonly Resource[],
-  tableColumns: readonly string[] | undefined,
+  { extra = {} }: OutcomeOptions,
 ): Promise<void> {
   const { format, columns } = run.settings.render;
   // With -c the resources are a plain list; without, machines get the session with its resources inside.
   if ((format === "json" || format === "yaml") && columns.length === 0) {
-    return run.printRecord(session, SESSION_COLUMNS, { resource_list: listValue(resources, RESOURCE_COLUMNS) });
+    return run.printRecord(session, SESSION_COLUMNS, {
+      ...extra,
+      resource_list: listValue(resources, RESOURCE_COLUMNS),
+    });
   }
-  if (resources.length > 0 || format !== "table") await run.printList(resources, RESOURCE_COLUMNS, tableColumns);
-  if (format === "table") await run.context.stdout.write(`${summaryLine(session)}\n`);
+  if (resources.length > 0 || format !== "table")
+    await run.printList(resources, RESOURCE_COLUMNS, tableColumnsOf(session, resources));
+  if (format !== "table") return;
+  // What a verification finds is its result.
+  const found = session.kind === "verify" ? sectionText("Differences", resources.flatMap(mismatchLines)) : "";
+  await run.context.stdout.write(`${found}${found === "" ? "" : "\n"}${summaryLine(session)}\n`);
+}
+
+/** A titled list after a blank line; nothing when it is empty. */
+export function sectionText(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? "" : `\n${title}:\n${lines.map((line) => `  ${line}\n`).join("")}`;
+}
+
+/** `type name: difference` of each. */
+function mismatchLines(resource: Resource): string[] {
+  return resource.mismatches.map((mismatch) => `${resourceText(resource)}: ${printable(mismatch)}`);
+}
+
+/** `type name`, safe to print. */
+export function resourceText(resource: Resource): string {
+  return `${resource.type} ${printable(resource.name || resource.id)}`;
 }
 
 /** `backup ID succeeded in 12s: 7 resources, 300 MiB logical, 290 MiB read, 120 MiB new, 80 MiB stored`. */
 export function summaryLine(session: Session): string {
-  if (session.dryRun && (session.state === "succeeded" || session.state === "partial")) {
-    const conflicts = session.failed === 0 ? "" : `, ${session.failed} of which would fail`;
-    return `plan of ${countText(session.resources)}${conflicts}; nothing was changed`;
-  }
   const { startedAt, endedAt, stats } = session;
   const time =
     startedAt !== undefined && endedAt !== undefined ? ` in ${formatDuration(endedAt.getTime() - startedAt.getTime())}` : "";
   const counts = [
-    countText(session.resources),
+    countText(session.resources, session.kind === "group" ? "project" : "resource"),
     ...(session.failed > 0 ? [`${session.failed} failed`] : []),
     ...(session.skipped > 0 ? [`${session.skipped} skipped`] : []),
   ];
   const bytes =
-    stats === undefined
+    stats === undefined || session.kind === "undo"
       ? []
       : [
           `${formatBytes(stats.logicalBytes)} logical`,
           `${formatBytes(stats.readBytes)} read`,
-          ...(session.kind === "backup"
+          ...(session.kind === "backup" || session.kind === "group"
             ? [`${formatBytes(stats.newBytes)} new`, `${formatBytes(stats.storedBytes)} stored`]
             : []),
         ];
@@ -77,8 +122,9 @@ export function summaryLine(session: Session): string {
   return `${session.kind} ${session.id} ${session.state}${time}: ${[...counts, ...bytes, ...window].join(", ")}`;
 }
 
-function countText(resources: number): string {
-  return `${resources} resource${resources === 1 ? "" : "s"}`;
+/** `1 resource`, `2 projects`. */
+export function countText(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 // Who cancelled a session knows why everything in it stopped.
@@ -86,7 +132,7 @@ function isNews(session: Session, failure: Failure | undefined): failure is Fail
   return failure !== undefined && !(session.state === "cancelled" && failure.code === "CANCELLED");
 }
 
-async function saySessionProblems(run: Run, session: Session): Promise<void> {
+export async function saySessionProblems(run: Run, session: Session): Promise<void> {
   for (const warning of session.warnings) await run.note(`Warning: ${printable(warning)}`);
   if (isNews(session, session.failure)) {
     const { code, message, hint, facts } = session.failure;
@@ -94,20 +140,24 @@ async function saySessionProblems(run: Run, session: Session): Promise<void> {
     await run.warn(failureLines(error, run.settings.verbose).join("\n"));
   }
   if (session.state === "succeeded" && session.resources === 0)
-    await run.warn("Warning: there was nothing to do: no resource was found or selected");
+    await run.warn(
+      `Warning: there was nothing to do: no ${session.kind === "group" ? "project" : "resource"} was found or selected`,
+    );
 }
 
 /** Every failure, mismatch and warning of a resource, and why one was skipped, on standard error. */
 export async function sayResourceProblems(run: Run, session: Session, resources: readonly Resource[]): Promise<void> {
+  const isTable = run.settings.render.format === "table";
+  const isListed = session.kind === "verify" && isTable;
   for (const resource of resources) {
-    const name = `${resource.type} ${printable(resource.name || resource.id)}`;
+    const name = resourceText(resource);
     const { failure } = resource;
-    if (isNews(session, failure)) await run.warn(`Failed: ${name}: ${printable(failureText(failure))}`);
+    // Once is enough: the table of a plan has the reason, a verification lists its differences, a check says what it found as its failure.
+    const isSaid = (isTable && session.dryRun) || (isListed && failure?.code === "VERIFY_MISMATCH");
+    if (isNews(session, failure) && !isSaid) await run.warn(`Failed: ${name}: ${printable(failureText(failure))}`);
     for (const mismatch of resource.mismatches) {
-      // A check says what it found as its failure; once is enough.
-      if (!failure?.message.includes(mismatch)) await run.warn(`Mismatch: ${name}: ${printable(mismatch)}`);
+      if (!isListed && !failure?.message.includes(mismatch)) await run.warn(`Mismatch: ${name}: ${printable(mismatch)}`);
     }
-    // The table of a plan has the reason.
     if (resource.state === "skipped" && !session.dryRun) await run.note(`Skipped: ${name}: ${printable(resource.actionReason)}`);
     for (const warning of resource.warnings) await run.note(`Warning: ${name}: ${printable(warning)}`);
   }

@@ -49,6 +49,11 @@ export class Run implements Disposable {
     return name;
   }
 
+  /** The same where none means all. */
+  repositoryOrAll(flag: string | undefined): string {
+    return flag ?? this.context.env.PERMAFROST_REPOSITORY ?? "";
+  }
+
   /** What to report for an error of this run: a call given up because of Ctrl-C is an interruption. */
   failure(error: unknown): unknown {
     return this.#interrupts?.happened && CodedError.is(error, "CANCELLED") ? interrupted() : error;

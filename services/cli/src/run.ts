@@ -77,7 +77,8 @@ function createProgram(context: CliContext, written: Promise<void>[], onResult: 
   const bind: Bind = (command, columns, action) => {
     command.action(async () => {
       using run = new Run(context, command.optsWithGlobals<CommonFlags>());
-      for (const name of run.columnNames()) findColumn(columns, name);
+      const known = typeof columns === "function" ? columns(command) : columns;
+      for (const name of run.columnNames()) findColumn(known, name);
       try {
         onResult(await action(run, command.args, command));
       } catch (error) {

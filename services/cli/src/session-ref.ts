@@ -29,6 +29,29 @@ export async function resolveSession(cluster: Cluster, reference: string, of: La
   });
 }
 
+/**
+ * For `latest` the id of the newest restore that has ended: a `plan`, an applied `restore`, or `either`. Every other reference goes
+ * to the coordinator as it is.
+ */
+export async function resolveRestore(
+  cluster: Cluster,
+  reference: string,
+  repository: string,
+  what: "plan" | "restore" | "either" = "either",
+): Promise<string> {
+  if (reference !== "latest") return reference;
+  for await (const session of eachSession(cluster, repository)) {
+    if (session.kind !== "restore" || session.state === "running") continue;
+    // What failed or was cancelled as it was planned left no plan.
+    if (session.dryRun && session.state !== "succeeded" && session.state !== "partial") continue;
+    if (what === "either" || session.dryRun === (what === "plan")) return session.id;
+  }
+  const where = repository === "" ? "" : ` in repository ${repository}`;
+  throw new CodedError("SESSION_UNKNOWN", `There is no ${what === "either" ? "plan or restore" : what}${where}`, {
+    hint: "`permafrost restore plan` makes a plan, `permafrost sessions` lists all sessions.",
+  });
+}
+
 /** Sessions, newest first, page by page. */
 export async function* eachSession(cluster: Cluster, repository: string): AsyncGenerator<Session> {
   let pageToken = "";

@@ -8,7 +8,10 @@ import type {
   CallOptions,
   Cluster,
   DownloadResponse,
+  GetPlanResponse,
   InputApi,
+  OneTimePassword,
+  PlanReference,
   Repository,
   RepositoryApi,
   Resource,
@@ -79,6 +82,22 @@ export function resource(fields: Partial<Resource> = {}): Resource {
   };
 }
 
+export function reference(fields: Partial<PlanReference> = {}): PlanReference {
+  return {
+    kind: "neutron.network",
+    id: "n1",
+    name: "public",
+    targetId: "t1",
+    targetName: "public",
+    how: "same-name",
+    ...fields,
+  };
+}
+
+export function plan(fields: Partial<GetPlanResponse> = {}): GetPlanResponse {
+  return { projectId: "p2", projectName: "copy", references: [], problems: [], ...fields };
+}
+
 export function repository(fields: Partial<Repository> = {}): Repository {
   return {
     id: "00112233445566778899aabbccddeeff",
@@ -101,6 +120,12 @@ export class FakeCluster implements Cluster {
   watches: (WatchSessionResponse | (() => WatchSessionResponse | Promise<WatchSessionResponse>))[][] = [];
   /** What getSession answers after the watch; default: the first session of the list. */
   ended: Session | undefined;
+  /** By id: what getSession answers before all else. */
+  readonly sessionsById = new Map<string, Session>();
+  /** By session: what listResources answers before all else. */
+  readonly resourcesById = new Map<string, Resource[]>();
+  plan: GetPlanResponse = plan();
+  passwords: OneTimePassword[] = [];
   /** Thrown by the first calls of cancelSession, one each. */
   cancelFailures: CodedError[] = [];
   /** What cancelSession answers. */
@@ -147,6 +172,26 @@ export class FakeCluster implements Cluster {
       this.#note("startRestore", request);
       return { sessionId: "20261123T180000Z-11111111" };
     },
+    startApply: async (request) => {
+      this.#note("startApply", request);
+      return { sessionId: "20261123T181000Z-33333333" };
+    },
+    startVerify: async (request) => {
+      this.#note("startVerify", request);
+      return { sessionId: "20261123T182000Z-44444444" };
+    },
+    startUndo: async (request) => {
+      this.#note("startUndo", request);
+      return { sessionId: "20261123T183000Z-55555555" };
+    },
+    getPlan: async (request) => {
+      this.#note("getPlan", request);
+      return this.plan;
+    },
+    listPasswords: async (request) => {
+      this.#note("listPasswords", request);
+      return { passwords: this.passwords };
+    },
     startCheck: async (request) => {
       this.#note("startCheck", request);
       return { sessionId: "20261123T190000Z-22222222" };
@@ -160,13 +205,17 @@ export class FakeCluster implements Cluster {
     },
     getSession: async (request) => {
       this.#note("getSession", request);
-      const found = this.ended ?? this.sessionList.find((one) => one.id.startsWith(request.sessionId)) ?? this.sessionList[0];
+      const found =
+        this.sessionsById.get(request.sessionId) ??
+        this.ended ??
+        this.sessionList.find((one) => one.id.startsWith(request.sessionId)) ??
+        this.sessionList[0];
       if (found === undefined) throw new CodedError("SESSION_UNKNOWN", `There is no session ${request.sessionId}`);
       return { session: found };
     },
     listResources: (request) => {
       this.#note("listResources", request);
-      return pages(this.resourceList);
+      return pages(this.resourcesById.get(request.sessionId) ?? this.resourceList);
     },
     watchSession: (request) => {
       this.#note("watchSession", request);

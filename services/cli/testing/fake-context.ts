@@ -90,6 +90,8 @@ export interface World {
   readonly directory: string;
   readonly endpoints: Endpoint[];
   readonly left: number[];
+  /** Questions that `confirms` answered. */
+  readonly confirmed: string[];
   interrupt(): void;
   run(...argv: string[]): Promise<number>;
 }
@@ -121,6 +123,7 @@ export function createWorld(options: WorldOptions = {}): World {
   const left: number[] = [];
   const secrets = [...(options.secrets ?? [])];
   const confirms = [...(options.confirms ?? [])];
+  const confirmed: string[] = [];
   const context: CliContext = {
     env: { PERMAFROST_DATA: directory, ...options.env },
     cwd: directory,
@@ -136,7 +139,10 @@ export function createWorld(options: WorldOptions = {}): World {
     },
     isHealthy: async () => true,
     askSecret: async () => secrets.shift(),
-    confirm: async () => confirms.shift(),
+    confirm: async (question) => {
+      confirmed.push(question);
+      return confirms.shift();
+    },
     onInterrupt: (handler) => {
       handlers.add(handler);
       return () => handlers.delete(handler);
@@ -155,6 +161,7 @@ export function createWorld(options: WorldOptions = {}): World {
     directory,
     endpoints,
     left,
+    confirmed,
     interrupt,
     run: (...argv) => runCli(argv, context),
   };

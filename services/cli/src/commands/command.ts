@@ -8,8 +8,15 @@ import type { Run } from "../run-context.ts";
 /** Runs one call of a command; the exit code is the answer, an exception a failure. */
 export type Action = (run: Run, args: readonly string[], command: Command) => Promise<ExitCode>;
 
+export type Titled = Pick<Column<never>, "title">;
+
 /**
  * Makes `command` run `action`; `run.ts` provides it. `columns` are those that `-c` and `--sort-column` may name: a wrong
- * name is told before anything is done, for a backup or a recovery key must not be lost to a typing error.
+ * name is told before anything is done, for a backup or a recovery key must not be lost to a typing error. A function where the
+ * options decide.
  */
-export type Bind = (command: Command, columns: readonly Pick<Column<never>, "title">[], action: Action) => void;
+export type Bind = (
+  command: Command,
+  columns: readonly Titled[] | ((command: Command) => readonly Titled[]),
+  action: Action,
+) => void;

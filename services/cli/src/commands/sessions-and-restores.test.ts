@@ -39,7 +39,8 @@ test("resources says in words what failed and what was skipped; session show say
   world.stdout.text = "";
   world.cluster.sessionList = [session({ kind: "restore", dryRun: true })];
   expect(await world.run("resources", "2026", "-q")).toBe(0);
-  expect(world.stdout.text).toContain("| cinder.volume | old  | skip   | volume v9 has that name |\n");
+  expect(world.stdout.text).toMatch(/\| cinder.volume \| old {2}\| skip {3}\| volume v9 has that name +\|\n/);
+  expect(world.stderr.text).toBe("");
   world.stderr.text = "";
   world.cluster.cancelled = session({ state: "succeeded" });
   expect(await world.run("session", "cancel", "2026")).toBe(0);
@@ -85,16 +86,18 @@ test("restore: every option reaches the request", async () => {
     "--map",
     "policy:gold=silver",
     "--map",
-    "project:x=y",
+    "neutron.network:net:1=x=y",
     "--on-conflict",
     "reuse",
     "--name-prefix",
     "r-",
     "--verify",
     "data",
-    "--dry-run",
+    "--power-on",
+    "never",
   );
-  world.cluster.resourceList = [resource({ state: "pending", action: "create", actionReason: "the target has none" })];
+  world.cluster.ended = session({ kind: "restore" });
+  world.cluster.resourceList = [resource({ action: "create", targetId: "t1", verified: "data", targetName: "r-data" })];
   expect(await world.run(...argv)).toBe(0);
   expect(world.cluster.requestOf("startRestore")).toEqual({
     repository: "production",
@@ -106,15 +109,16 @@ test("restore: every option reaches the request", async () => {
       { kind: "volume-type", names: { a: "b" } },
       { kind: "zone", names: { "*": "nova" } },
       { kind: "policy", names: { gold: "silver" } },
-      { kind: "project", names: { x: "y" } },
+      { kind: "neutron.network", names: { "net:1": "x=y" } },
     ],
-    powerOn: "",
     onConflict: "reuse",
     namePrefix: "r-",
+    powerOn: "never",
     verify: 4,
-    dryRun: true,
+    dryRun: false,
   });
-  expect(world.stdout.text).toContain("| cinder.volume | data | create | the target has none |");
+  expect(world.stdout.text).toContain("| Type          | Name | Target Name | State     | Action | Verified | Target ID |");
+  expect(world.stdout.text).toContain("| cinder.volume | data | r-data      | succeeded | create | data     | t1        |");
 });
 
 test("a restore whose bytes differ is not a success", async () => {
@@ -190,7 +194,7 @@ test.each([
   [["backup", ...REPO, "--os-cloud", "c", "--name", "n"], "--name goes with"],
   [["backup", ...REPO, "--input", "stream", "--os-cloud", "c"], "--os-cloud goes with --input tenant"],
   [["backup", ...REPO, "--input", "stream", "--detach"], "--detach cannot go with"],
-  [["restore", "latest", ...REPO, "--to-cloud", "c", "--map", "flavor:a=b"], "--map flavor:a=b is not KIND:OLD=NEW"],
+  [["restore", "latest", ...REPO, "--to-cloud", "c", "--map", "Flavor:a=b"], "--map Flavor:a=b is not KIND:OLD=NEW"],
   [["restore", "latest", ...REPO, "--to-cloud", "c", "--map", "zone:a"], "is not KIND:OLD=NEW"],
   [["restore", "latest", ...REPO, "--to-path", "d", "--verify", "data"], "--verify does not go with"],
   [["restore", "latest", ...REPO, "--to-path", "d", "--to-stdout"], "Name one target"],

@@ -8,17 +8,12 @@ import { followSession, listResources } from "../follow.ts";
 import { interrupted } from "../interrupts.ts";
 import { collect, wholeNumber, withConnection, withOutput, withRepository } from "../options.ts";
 import { reportOutcome, sayResourceProblems } from "../outcome.ts";
-import {
-  CHECK_TABLE_COLUMNS,
-  PLAN_TABLE_COLUMNS,
-  RESOURCE_COLUMNS,
-  RESTORE_TABLE_COLUMNS,
-  SESSION_COLUMNS,
-  SESSION_SHOW_COLUMNS,
-} from "../output/rows.ts";
+import { RESOURCE_COLUMNS, SESSION_COLUMNS, SESSION_SHOW_COLUMNS, tableColumnsOf } from "../output/rows.ts";
 import { eachSession, resolveSession } from "../session-ref.ts";
 import type { Bind } from "./command.ts";
 
+/** As `--kind` has them; a plan is a restore that was only planned. */
+const SESSION_KINDS = ["backup", "group", "plan", "restore", "verify", "undo", "check"] as const;
 const SESSION_STATES: readonly string[] = ["running", "succeeded", "partial", "failed", "cancelled"];
 
 function collectState(value: string, before: readonly string[] | undefined): readonly string[] {
@@ -34,15 +29,15 @@ export function addSessionCommands(program: Command, bind: Bind): void {
   const sessions = program.command("sessions").description("list sessions, newest first");
   withRepository(sessions)
     .option("--limit <count>", "at most so many", wholeNumber(1))
-    .addOption(new Option("--kind <kind>", "only these").choices(["backup", "restore", "check"]))
+    .addOption(new Option("--kind <kind>", "only these; a plan is a restore that was only planned").choices(SESSION_KINDS))
+    .option("--group <session>", "only backups of this session group: id or prefix")
     .option("--state <state>", `only these; repeatable (${SESSION_STATES.join(", ")})`, collectState);
   bind(withOutput(withConnection(sessions)), SESSION_COLUMNS, async (run, _args, command) => {
-    const flags = command.opts<RepositoryFlag & { limit?: number; kind?: string; state?: readonly string[] }>();
+    const flags = command.opts<RepositoryFlag & SessionsFilter & { limit?: number }>();
     const cluster = await run.cluster();
     const found: Session[] = [];
-    for await (const session of eachSession(cluster, flags.repository ?? run.context.env.PERMAFROST_REPOSITORY ?? "")) {
-      if (flags.kind !== undefined && session.kind !== flags.kind) continue;
-      if (flags.state !== undefined && !flags.state.includes(session.state)) continue;
+    for await (const session of eachSession(cluster, run.repositoryOrAll(flags.repository))) {
+      if (!passes(session, flags)) continue;
       if (found.push(session) === (flags.limit ?? Number.POSITIVE_INFINITY)) break;
     }
     await run.printList(found, SESSION_COLUMNS);
@@ -53,11 +48,15 @@ export function addSessionCommands(program: Command, bind: Bind): void {
   const show = session.command("show").description("show a session").argument("<session>", "id, unambiguous prefix, or latest");
   bind(withOutput(withConnection(withRepository(show))), SESSION_SHOW_COLUMNS, async (run, [reference], command) => {
     const cluster = await run.cluster();
-    const sessionId = await resolveSession(cluster, reference ?? "", { repository: repositoryOrAll(command, run.context.env) });
+    const sessionId = await resolveSession(cluster, reference ?? "", {
+      repository: run.repositoryOrAll(command.opts<RepositoryFlag>().repository),
+    });
     const answer = await cluster.sessions.getSession({ sessionId });
     if (answer.session === undefined) return EXIT.ok;
     await run.printRecord(answer.session, SESSION_SHOW_COLUMNS);
-    if (answer.session.failed > 0) await run.note(`\`permafrost resources ${answer.session.id}\` says what failed and why.`);
+    const { id, kind, failed } = answer.session;
+    if (failed > 0) await run.note(`\`permafrost resources ${id}\` says what failed and why.`);
+    if (kind === "group") await run.note(`\`permafrost sessions --group ${id}\` lists its backups.`);
     return EXIT.ok;
   });
   const cancel = session
@@ -80,10 +79,12 @@ export function addSessionCommands(program: Command, bind: Bind): void {
     .argument("<session>", "id, unambiguous prefix, or latest");
   bind(withOutput(withConnection(withRepository(resources))), RESOURCE_COLUMNS, async (run, [reference], command) => {
     const cluster = await run.cluster();
-    const sessionId = await resolveSession(cluster, reference ?? "", { repository: repositoryOrAll(command, run.context.env) });
+    const sessionId = await resolveSession(cluster, reference ?? "", {
+      repository: run.repositoryOrAll(command.opts<RepositoryFlag>().repository),
+    });
     const { session } = await cluster.sessions.getSession({ sessionId });
     const found = await listResources(cluster, sessionId);
-    await run.printList(found, RESOURCE_COLUMNS, tableColumnsOf(session));
+    await run.printList(found, RESOURCE_COLUMNS, tableColumnsOf(session, found));
     // Machines have the failures in the list itself.
     if (session !== undefined && run.settings.render.format === "table") await sayResourceProblems(run, session, found);
     return EXIT.ok;
@@ -105,7 +106,7 @@ export function addSessionCommands(program: Command, bind: Bind): void {
       { signal: run.interrupts.signal },
     );
     const followed = await followSession(run, cluster, sessionId);
-    return reportOutcome(run, followed, CHECK_TABLE_COLUMNS);
+    return reportOutcome(run, followed);
   });
 
   const forget = program
@@ -141,11 +142,15 @@ export function addSessionCommands(program: Command, bind: Bind): void {
   });
 }
 
-function tableColumnsOf(session: Session | undefined): readonly string[] | undefined {
-  if (session?.kind === "restore") return session.dryRun ? PLAN_TABLE_COLUMNS : RESTORE_TABLE_COLUMNS;
-  return session?.kind === "check" ? CHECK_TABLE_COLUMNS : undefined;
+interface SessionsFilter {
+  readonly kind?: string;
+  readonly group?: string;
+  readonly state?: readonly string[];
 }
 
-function repositoryOrAll(command: Command, env: Readonly<Record<string, string | undefined>>): string {
-  return command.opts<RepositoryFlag>().repository ?? env.PERMAFROST_REPOSITORY ?? "";
+function passes(session: Session, { kind, group, state }: SessionsFilter): boolean {
+  const own = session.kind === "restore" && session.dryRun ? "plan" : session.kind;
+  if (kind !== undefined && own !== kind) return false;
+  if (group !== undefined && (session.groupId === "" || !session.groupId.startsWith(group))) return false;
+  return state === undefined || state.includes(session.state);
 }

@@ -1,7 +1,7 @@
 /** The columns of every kind of row the CLI prints. */
 
 import { formatBytes, formatDuration, formatTime } from "../amounts.ts";
-import type { Failure, Repository, Resource, Session, Stats } from "../api.ts";
+import type { Failure, PlanReference, Repository, Resource, Session, Stats } from "../api.ts";
 import type { Cell, Column } from "./column.ts";
 
 export const REPOSITORY_COLUMNS: readonly Column<Repository>[] = [
@@ -14,7 +14,7 @@ export const REPOSITORY_COLUMNS: readonly Column<Repository>[] = [
 
 export const SESSION_COLUMNS: readonly Column<Session>[] = [
   { title: "ID", value: (row) => row.id },
-  { title: "Kind", value: (row) => row.kind },
+  { title: "Kind", value: (row) => row.kind, text: kindText },
   { title: "State", value: (row) => row.state },
   { title: "Repository", value: (row) => row.repository },
   { title: "Source", value: sourceText },
@@ -32,6 +32,8 @@ export const SESSION_COLUMNS: readonly Column<Session>[] = [
   { title: "Source Name", value: (row) => row.sourceName || undefined, detail: true },
   { ...time<Session>("Ended At", (row) => row.endedAt), detail: true },
   { title: "Parent ID", value: (row) => row.parentId || undefined, detail: true },
+  { title: "Applies ID", value: (row) => row.appliesId || undefined, detail: true },
+  { title: "Group ID", value: (row) => row.groupId || undefined, detail: true },
   { title: "Succeeded", value: (row) => row.succeeded, detail: true },
   { title: "Skipped", value: (row) => row.skipped, detail: true },
   { ...bytes<Session>("Read Size", (row) => row.stats, "readBytes"), detail: true },
@@ -61,7 +63,15 @@ export const RESOURCE_COLUMNS: readonly Column<Resource>[] = [
   { title: "Source Hash", value: (row) => row.sourceHash || undefined, detail: true },
   { ...bytes<Resource>("Zero Size", (row) => row.stats, "zeroBytes"), detail: true },
   { title: "Action", value: (row) => row.action || undefined, detail: true },
-  { title: "Reason", value: (row) => row.actionReason || undefined, detail: true },
+  {
+    title: "Reason",
+    value: (row) => row.actionReason || undefined,
+    // What was not saved cannot be planned: then the failure is the reason.
+    text: (row) => row.actionReason || failureText(row.failure),
+    detail: true,
+  },
+  { title: "Target Name", value: (row) => row.targetName || undefined, detail: true },
+  { title: "Depends On", value: (row) => row.dependsOn, detail: true },
   { title: "Target ID", value: (row) => row.targetId || undefined, detail: true },
   { title: "Verified", value: (row) => row.verified || undefined, detail: true },
   { title: "Mismatches", value: (row) => row.mismatches, detail: true },
@@ -71,22 +81,83 @@ export const RESOURCE_COLUMNS: readonly Column<Resource>[] = [
   { ...time<Resource>("Ended At", (row) => row.endedAt), detail: true },
 ];
 
-/** The columns a table shows of the resources of a restore, and of its plan. */
-export const RESTORE_TABLE_COLUMNS = [
-  "Type",
-  "Name",
-  "State",
-  "Action",
-  "Verified",
-  "Target ID",
-  "Logical Size",
-  "Time",
-] as const;
-export const PLAN_TABLE_COLUMNS = ["Type", "Name", "Action", "Reason"] as const;
-export const CHECK_TABLE_COLUMNS = ["Type", "Name", "State", "Logical Size", "Read Size", "Time"] as const;
+/** Resources as an undo shows them before it begins. */
+export const UNDO_COLUMNS: readonly Column<Resource>[] = [
+  { title: "Type", value: (row) => row.type },
+  { title: "Name", value: (row) => row.targetName || row.name },
+  { title: "Undo", value: (row) => (row.action === "create" ? "remove" : "set back") },
+  { title: "Target ID", value: (row) => row.targetId || undefined },
+  { title: "ID", value: (row) => row.id, detail: true },
+];
 
-/** `cloud/project` of a tenant; else the input and its name. */
+export const REFERENCE_COLUMNS: readonly Column<PlanReference>[] = [
+  { title: "Kind", value: (row) => row.kind },
+  { title: "Name", value: (row) => row.name || undefined, text: (row) => row.name || row.id },
+  { title: "How", value: (row) => row.how, text: (row) => row.how.replace("-", " ") },
+  { title: "Target Name", value: (row) => row.targetName || undefined },
+  { title: "Target ID", value: (row) => row.targetId || undefined },
+  { title: "ID", value: (row) => row.id, detail: true },
+];
+
+/** A project of a session group: its row there, and the session that backed it up. */
+export interface GroupProject {
+  readonly project: Resource;
+  readonly session: Session | undefined;
+}
+
+export const GROUP_COLUMNS: readonly Column<GroupProject>[] = [
+  { title: "Project", value: (row) => row.project.name },
+  { title: "State", value: (row) => row.session?.state ?? row.project.state },
+  { title: "Resources", value: (row) => row.session?.resources, align: "right" },
+  { title: "Failed", value: (row) => row.session?.failed, align: "right" },
+  bytes("Logical Size", (row) => row.session?.stats, "logicalBytes"),
+  bytes("New Size", (row) => row.session?.stats, "newBytes"),
+  bytes("Stored Size", (row) => row.session?.stats, "storedBytes"),
+  duration((row) => row.session ?? row.project),
+  { title: "Session ID", value: (row) => row.session?.id ?? (row.project.targetId || undefined) },
+  { title: "Project ID", value: (row) => row.project.id, detail: true },
+  { ...bytes<GroupProject>("Read Size", (row) => row.session?.stats, "readBytes"), detail: true },
+  { title: "Warnings", value: (row) => row.session?.warnings ?? row.project.warnings, detail: true },
+  {
+    title: "Failure",
+    value: (row) => failureValue(row.project.failure),
+    text: (row) => failureText(row.project.failure),
+    detail: true,
+  },
+];
+
+/** What a table shows of the resources of a session; undefined: as for a backup. */
+export function tableColumnsOf(
+  session: Pick<Session, "kind" | "dryRun"> | undefined,
+  resources: readonly Resource[],
+): readonly string[] | undefined {
+  const target = resources.some((resource) => resource.targetName !== "") ? ["Target Name"] : [];
+  switch (session?.kind) {
+    case "restore":
+      return session.dryRun
+        ? ["Type", "Name", ...target, "Action", "Reason"]
+        : ["Type", "Name", ...target, "State", "Action", "Verified", "Target ID", "Logical Size", "Time"];
+    case "verify":
+      return ["Type", "Name", ...target, "State", "Verified", "Target ID", "Time"];
+    case "undo":
+      return ["Type", "Name", ...target, "State", "Target ID", "Time"];
+    case "check":
+      return ["Type", "Name", "State", "Logical Size", "Read Size", "Time"];
+    case "group":
+      return ["Type", "Name", "State", "Logical Size", "New Size", "Stored Size", "Time"];
+    default:
+      return undefined;
+  }
+}
+
+/** A restore that was only planned is a plan to people. */
+function kindText(session: Session): string {
+  return session.kind === "restore" && session.dryRun ? "plan" : session.kind;
+}
+
+/** `cloud/project` of a tenant, `cloud/*` of a group; else the input and its name. */
 export function sourceText(session: Session): string {
+  if (session.kind === "group") return `${session.cloud}/*`;
   if (session.input === "tenant" || session.input === "") {
     return [session.cloud, session.sourceName || session.projectId].filter((part) => part !== "").join("/");
   }
@@ -99,7 +170,7 @@ export function failureText(failure: Failure | undefined): string {
   return `${failure.message} (${failure.code})${failure.hint === "" ? "" : `; ${failure.hint}`}`;
 }
 
-function failureValue(failure: Failure | undefined): Cell {
+export function failureValue(failure: Failure | undefined): Cell {
   if (failure === undefined) return undefined;
   const { code, message, hint, facts } = failure;
   return { code, message, ...(hint === "" ? {} : { hint }), facts };

@@ -62,7 +62,8 @@ export class ProgressModel {
         `  ${resource.type} ${printable(resource.name || resource.id)}`,
         share(resource.bytesDone, resource.bytesTotal),
         amount(resource.bytesDone, resource.bytesTotal),
-        rateText(rate.bytesPerSecond(nowMs)),
+        // What has no bytes has no rate either.
+        resource.bytesDone + resource.bytesTotal > 0n ? rateText(rate.bytesPerSecond(nowMs)) : "",
       ];
       lines.push(parts.filter((part) => part !== "").join("  "));
     }
@@ -84,9 +85,9 @@ export class ProgressModel {
       session.phase,
       share(done, session.bytesTotal),
       amount(done, session.bytesTotal),
-      rateText(rate),
+      done + session.bytesTotal > 0n ? rateText(rate) : "",
       rate !== undefined && rate > 0 && left > 0 ? `ETA ${formatDuration((left / rate) * 1000)}` : "",
-      session.resources > 0 ? `${ended}/${session.resources} resources` : "",
+      session.resources > 0 ? `${ended}/${session.resources} ${session.kind === "group" ? "projects" : "resources"}` : "",
       session.failed > 0 ? `${session.failed} failed` : "",
       elapsed,
     ];
