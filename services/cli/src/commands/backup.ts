@@ -1,4 +1,4 @@
-/** `permafrost backup`: of a project of a cloud, of standard input, or of a tree of files. */
+/** `permafrost backup`: of a project of a cloud or all of them, of standard input, or of a tree of files. */
 
 import { resolve } from "node:path";
 import { CodedError } from "@permafrost/std";
@@ -11,27 +11,24 @@ import { cancelSession, type Followed, followSession } from "../follow.ts";
 import { streamSteps, treeSteps } from "../input/steps.ts";
 import { type WalkProblem, walkTree } from "../input/walk.ts";
 import { withConnection, withOutput, withRepository, withSelection } from "../options.ts";
-import { reportOutcome } from "../outcome.ts";
+import { printSessionId, reportOutcome } from "../outcome.ts";
 import { printable } from "../output/render.ts";
-import { RESOURCE_COLUMNS } from "../output/rows.ts";
+import { GROUP_COLUMNS, RESOURCE_COLUMNS } from "../output/rows.ts";
 import type { Run } from "../run-context.ts";
+import { backupGroup, checkGroupFlags, type GroupFlags, withGroup } from "./backup-group.ts";
 import type { Bind } from "./command.ts";
 
-interface BackupFlags {
+interface BackupFlags extends GroupFlags {
   readonly repository?: string;
   readonly input: "tenant" | "stream" | "fs";
   readonly name?: string;
-  readonly osCloud?: string;
   readonly osProject?: string;
-  readonly include?: readonly string[];
-  readonly exclude?: readonly string[];
-  readonly detach?: boolean;
 }
 
 export function addBackupCommand(program: Command, bind: Bind): void {
   const backup = program
     .command("backup")
-    .description("back up a project, standard input or a tree of files")
+    .description("back up a project, all projects, standard input or a tree of files")
     .argument("[path]", "with --input fs: the file or directory")
     .addHelpText(
       "after",
@@ -39,6 +36,7 @@ export function addBackupCommand(program: Command, bind: Bind): void {
 Examples:
   permafrost backup --repository production --os-cloud mycloud
   permafrost backup --repository production --os-cloud mycloud --include cinder.volume --exclude name='scratch*'
+  permafrost backup --repository all --os-cloud admin --all-projects --domain customers --exclude-project 'test-*'
   mysqldump --all-databases | permafrost backup --repository production --input stream --name mysql
   permafrost backup --repository production --input fs /etc`,
     );
@@ -49,10 +47,14 @@ Examples:
     .option("--name <name>", "name of the stream or tree; the next backup of this name is compared with it")
     .option("--detach", "print the session's id and leave it to the cluster");
   withSelection(backup);
-  bind(withOutput(withConnection(backup)), RESOURCE_COLUMNS, async (run, [path], command) => {
+  withGroup(backup);
+  const columns = (command: Command) => (command.opts<BackupFlags>().allProjects ? GROUP_COLUMNS : RESOURCE_COLUMNS);
+  bind(withOutput(withConnection(backup)), columns, async (run, [path], command) => {
     const flags = command.opts<BackupFlags>();
     const repository = run.repository(flags.repository);
     checkFlags(flags, path);
+    checkGroupFlags(flags, command);
+    if (flags.allProjects) return backupGroup(run, repository, flags);
     if (flags.input === "stream") return backupStream(run, repository, flags);
     if (flags.input === "fs") return backupTree(run, repository, flags, resolve(run.context.cwd, path ?? "."));
     return backupTenant(run, repository, flags);
@@ -80,10 +82,7 @@ async function backupTenant(run: Run, repository: string, flags: BackupFlags): P
   const request: StartBackupRequest = { repository, input: { $case: "tenant", value: { cloud, project, selection } } };
   const cluster = await run.cluster();
   const { sessionId } = await cluster.sessions.startBackup(request, { signal: run.interrupts.signal });
-  if (flags.detach) {
-    await run.printRecord({ sessionId }, [{ title: "ID", value: (row) => row.sessionId }]);
-    return EXIT.ok;
-  }
+  if (flags.detach) return printSessionId(run, sessionId);
   const followed = await followSession(run, cluster, sessionId);
   return reportOutcome(run, followed);
 }
