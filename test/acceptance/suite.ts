@@ -216,9 +216,9 @@ export function acceptanceSuite(cloud: CloudUnderTest, directory: string): Suite
       },
     },
     {
-      name: "a dry run plans the restore and touches nothing",
+      name: "a plan says what the restore would do and touches nothing",
       async run() {
-        const plan = await ok<SessionJson>(...restore(known.second), "--dry-run");
+        const plan = await ok<SessionJson>("restore", "plan", ...restore(known.second).slice(1));
         assert.ok(plan.resource_list.length > 0);
         for (const row of plan.resource_list) assert.equal(row.action, "create", `${row.type} ${row.name}`);
         const target = await cloud.inventory("target", "fields");

@@ -176,10 +176,10 @@ test("undo without a terminal needs --yes; --dry-run only shows; only a restore 
   expect(await world.run("restore", "undo", "2026", "--yes", "-c", "Undo")).toBe(2);
   world.cluster.sessionsById.set("p", planSession());
   expect(await world.run("restore", "undo", "p", "--yes")).toBe(1);
-  expect(world.stderr.text).toContain(`Error: Session ${PLAN} is a plan: it made nothing (NOT_A_RESTORE)`);
+  expect(world.stderr.text).toContain(`Error: Session ${PLAN} is a plan: there is nothing to take back (NOT_APPLIED)`);
   world.cluster.sessionsById.set("b", session());
   expect(await world.run("restore", "undo", "b", "--yes")).toBe(1);
-  expect(world.stderr.text).toContain("is a backup: it made nothing");
+  expect(world.stderr.text).toContain("is a backup: there is nothing to take back (NOT_A_RESTORE)");
   expect(world.cluster.requestOf("startUndo")).toBeUndefined();
   expect(await world.run("restore", "undo", "2026", "--yes")).toBe(0);
 });

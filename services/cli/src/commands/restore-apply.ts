@@ -96,14 +96,12 @@ async function undoRestore(run: Run, [reference = ""]: readonly string[], comman
     throw usageError("Undoing cannot be undone", "Say --yes, or --dry-run to see what would go.");
   const cluster = await run.cluster();
   const session = await getSession(cluster, reference);
-  if (session.kind !== "restore" || session.dryRun)
-    throw new CodedError(
-      "NOT_A_RESTORE",
-      `Session ${session.id} is a ${session.dryRun ? "plan" : session.kind}: it made nothing`,
-      {
-        hint: "`permafrost sessions --kind restore` lists restores.",
-      },
-    );
+  if (session.kind !== "restore" || session.dryRun) {
+    const [code, what] = session.kind === "restore" ? ["NOT_APPLIED", "plan"] : ["NOT_A_RESTORE", session.kind];
+    throw new CodedError(code, `Session ${session.id} is a ${what}: there is nothing to take back`, {
+      hint: "`permafrost sessions --kind restore` lists restores.",
+    });
+  }
   const made = (await listResources(cluster, session.id)).filter(isMade);
   if (flags.dryRun) {
     await run.printList(made, UNDO_COLUMNS);
@@ -151,7 +149,7 @@ export async function reportRestore(
     problem = CodedError.from(error);
   }
   if (session.state !== "succeeded" && resources.some(isMade)) {
-    if (appliesId !== "") notes.push(`\`permafrost restore apply ${appliesId}\` goes on where it stopped.`);
+    notes.push(`\`permafrost restore apply ${appliesId || id}\` goes on where it stopped.`);
     notes.push(`\`permafrost restore undo ${id}\` takes back what was made.`);
   }
   return reportOutcome(run, followed, { extra, notes, ...(problem === undefined ? {} : { problem }) });
