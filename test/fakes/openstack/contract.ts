@@ -14,6 +14,7 @@ import { cinderActionChecks } from "./contract-cinder-actions.ts";
 import { glanceChecks } from "./contract-glance.ts";
 import { keystoneChecks } from "./contract-keystone.ts";
 import { swiftChecks } from "./contract-swift.ts";
+import { swiftVersionChecks } from "./contract-swift-versions.ts";
 import type { ServiceName } from "./journal.ts";
 
 export interface Login {
@@ -228,6 +229,7 @@ export const CHECKS: readonly Check[] = [
   ...cinderActionChecks,
   ...swiftChecks,
   ...barbicanChecks,
+  ...swiftVersionChecks,
 ];
 
 /** The part of clouds.yaml this needs: maps by indentation, scalars, no anchors. */

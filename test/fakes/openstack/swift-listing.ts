@@ -3,6 +3,7 @@
 import type { Call, Reply } from "./http.ts";
 import { swiftIso } from "./ids.ts";
 import { type Container, compareNames, type SwiftObject, swiftSay } from "./swift-store.ts";
+import { linkRow, quoted } from "./swift-symlinks.ts";
 
 const LISTING_LIMIT = 10_000;
 
@@ -41,11 +42,7 @@ function listing(call: Call, rows: readonly Row[], headers: Record<string, strin
   const shown = cut(rows, call.query);
   const wants = call.query.get("format") ?? ((call.header("accept") ?? "").includes("application/json") ? "json" : "plain");
   if (wants === "json") {
-    const ascii = JSON.stringify(shown.map((row) => row.json)).replace(
-      /[\u0080-\uffff]/g,
-      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-    );
-    return { status: 200, headers: { ...headers, "content-type": "application/json; charset=utf-8" }, body: ascii };
+    return listRows(shown, headers);
   }
   const text = shown.map((row) => `${row.name}\n`).join("");
   const plain = { ...headers, "content-type": "text/plain; charset=utf-8", vary: "Accept" };
@@ -77,17 +74,44 @@ export function listedBytes(object: SwiftObject): number {
   return object.slo?.size ?? object.bytes.size;
 }
 
-export function listObjects(call: Call, objects: readonly SwiftObject[], headers: Record<string, string>): Reply {
-  const rows = objects.map((object) => ({
+/** What a listing says of an object. */
+export function objectRow(object: SwiftObject, accountId: string): Record<string, unknown> {
+  return {
+    bytes: listedBytes(object),
+    hash: object.etag,
     name: object.name,
-    json: {
-      bytes: listedBytes(object),
-      hash: object.etag,
-      name: object.name,
-      content_type: object.contentType,
-      last_modified: swiftIso(object.timestampMs),
-      ...(object.slo === undefined ? {} : { slo_etag: `"${object.slo.etag}"` }),
-    },
-  }));
+    content_type: object.contentType,
+    last_modified: swiftIso(object.timestampMs),
+    ...(object.slo === undefined ? {} : { slo_etag: `"${object.slo.etag}"` }),
+    ...(object.link === undefined ? {} : linkRow(accountId, object.link)),
+  };
+}
+
+/** The row of an object that a versioned container links to: its link shows the version, and hides what the version itself may be. */
+function versionedRow(object: SwiftObject, container: Container, accountId: string): Record<string, unknown> {
+  const { symlink_path: _, symlink_etag: _etag, symlink_bytes: _bytes, ...row } = objectRow(object, accountId);
+  if (object.versionId === undefined) return objectRow(object, accountId);
+  const path = `/v1/${accountId}/${quoted(`${container.name}/${object.name}`)}?version-id=${object.versionId}`;
+  return { ...row, symlink_path: path, version_symlink: true };
+}
+
+export function listObjects(
+  call: Call,
+  { objects, container, accountId }: { objects: readonly SwiftObject[]; container: Container; accountId: string },
+  headers: Record<string, string>,
+): Reply {
+  const rows = objects.map((object) => ({ name: object.name, json: versionedRow(object, container, accountId) }));
   return listing(call, rows, headers);
+}
+
+/** Rows that are cut already, as JSON. */
+export function listRows(rows: readonly Row[], headers: Record<string, string>): Reply {
+  return { status: 200, headers: { ...headers, "content-type": "application/json; charset=utf-8" }, body: asciiJson(rows) };
+}
+
+function asciiJson(rows: readonly Row[]): string {
+  return JSON.stringify(rows.map((row) => row.json)).replace(
+    /[\u0080-\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

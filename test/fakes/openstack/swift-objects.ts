@@ -2,10 +2,11 @@
 
 import { createHash } from "node:crypto";
 import { SparseBytes } from "./bytes.ts";
-import { type ByteSource, type Call, parseRange, type Reply, slice } from "./http.ts";
+import { type Call, parseRange, type Reply, slice } from "./http.ts";
 import { httpDate, swiftTimestamp } from "./ids.ts";
-import { contentOf, heartbeat, locate, rawManifest, readManifest, storedManifest } from "./swift-large.ts";
+import { contentOf, heartbeat, locate, readManifest, storedManifest } from "./swift-large.ts";
 import { listedBytes } from "./swift-listing.ts";
+import { manifestReply, multipart, versionLink } from "./swift-replies.ts";
 import {
   type Account,
   type Container,
@@ -16,6 +17,8 @@ import {
   swiftRefuse,
   swiftSay,
 } from "./swift-store.ts";
+import { follow, linkHeaders, linkOf, linkPath, linkType, type Place } from "./swift-symlinks.ts";
+import { archive, askedVersion, deleteVersion, foreignVersion, legacyDelete, versionHeaders } from "./swift-versions.ts";
 
 const KEPT = ["content-encoding", "content-disposition", "x-object-manifest"];
 const TYPES: Readonly<Record<string, string>> = {
@@ -64,7 +67,7 @@ export class ObjectRoutes {
       case "HEAD":
         return this.#get(call, account, container, name);
       case "POST":
-        return this.#post(call, container, name);
+        return this.#post(call, account, container, name);
       case "DELETE":
         return this.#delete(call, account, container, name);
       default:
@@ -82,6 +85,8 @@ export class ObjectRoutes {
     if (condition === "*" && this.#store.object(container, name) !== undefined) swiftRefuse(412);
     const headers = { ...metadataOf(call, "x-object-meta-"), ...this.#kept(call) };
     const contentType = call.header("content-type") ?? TYPES[/\.([a-z]+)$/.exec(name)?.[1] ?? ""] ?? "application/octet-stream";
+    if (call.query.has("version-id")) swiftSay(501, "The fake has no PUT of a version.");
+    archive(this.#store, account, container, name);
     if (call.query.get("multipart-manifest") === "put")
       return this.#putManifest(call, account, container, { name, contentType, headers });
     const bytes = new SparseBytes(0);
@@ -91,13 +96,19 @@ export class ObjectRoutes {
       bytes.write(bytes.size, piece);
     }
     const etag = hash.digest("hex");
+    if (call.header("x-symlink-target") !== undefined && bytes.size > 0)
+      swiftSay(400, "Symlink requests require a zero byte body");
+    const link = linkOf(call, this.#store, account, container, name);
     const wanted = call.header("etag")?.replaceAll('"', "").toLowerCase();
     const lastModified = { "last-modified": httpDate(this.#store.now()) };
     if (wanted !== undefined && wanted !== etag) return swiftPage(422, lastModified);
     this.#checkQuota(container, name, bytes.size);
-    this.#store.putObject(container, { name, bytes, etag, contentType, headers });
+    const type = link === undefined ? contentType : (call.header("content-type") ?? linkType(this.#store, account, link));
+    const linked = link === undefined ? {} : { link };
+    const stored = this.#store.putObject(container, { name, bytes, etag, contentType: type, headers, ...linked });
     call.created("object", `${account.id}/${container.name}/${name}`);
-    return { status: 201, headers: { "content-type": HTML, etag, ...lastModified } };
+    const version = stored.versionId === undefined ? {} : { "x-object-version-id": stored.versionId };
+    return { status: 201, headers: { "content-type": HTML, etag, ...lastModified, ...version } };
   }
 
   async #putManifest(
@@ -140,11 +151,20 @@ export class ObjectRoutes {
   }
 
   #get(call: Call, account: Account, container: Container, name: string): Reply {
-    const object = this.#find(container, name);
-    const { source, etag, large } = contentOf(this.#store, account, object);
+    const asked = askedVersion(call, container, name) ?? this.#find(container, name);
+    const itself = call.query.get("symlink") === "get";
+    if (itself && asked.versionId !== undefined && !call.query.has("version-id")) return versionLink(container, asked);
+    const start: Place = { account, container, object: asked };
+    const place = itself ? start : follow(call, this.#store, start);
+    const { object } = place;
+    const { source, etag, large } = contentOf(this.#store, place.account, object);
+    const followed = place.location === undefined ? {} : { "content-location": place.location };
     const headers: Record<string, string> = {
       "content-type": object.contentType,
       ...object.headers,
+      ...(place.location === undefined ? versionHeaders(call, account, container, object) : foreignVersion(container)),
+      ...followed,
+      ...(object.link === undefined ? {} : linkHeaders(object.link)),
       etag,
       "last-modified": httpDate(object.timestampMs),
       "x-timestamp": swiftTimestamp(object.timestampMs),
@@ -177,16 +197,36 @@ export class ObjectRoutes {
     };
   }
 
-  #post(call: Call, container: Container, name: string): Reply {
+  #post(call: Call, account: Account, container: Container, name: string): Reply {
+    if (call.query.has("version-id")) askedVersion(call, container, name);
+    if (call.header("x-symlink-target") !== undefined) swiftSay(400, "A PUT request is required to set a symlink target");
     const object = this.#find(container, name);
     object.headers = { ...metadataOf(call, "x-object-meta-"), ...this.#kept(call) };
     object.contentType = call.header("content-type") ?? object.contentType;
     object.timestampMs = this.#store.now();
-    return swiftPage(202);
+    if (object.link === undefined) return swiftPage(202);
+    const location = { location: linkPath(account.id, object.link) };
+    return {
+      status: 307,
+      headers: { "content-type": HTML, ...location },
+      body: "The requested POST was applied to a symlink. POST directly to the target to apply requested metadata.",
+    };
   }
 
   #delete(call: Call, account: Account, container: Container, name: string): Reply {
+    const id = call.query.get("version-id");
+    if (id !== null && id !== "") return deleteVersion(call, account, container, name, id);
+    if (container.versioning?.enabled === true) {
+      // The marker is written before the object goes, also for one that is not there.
+      const marker = { "x-object-version-id": this.#store.addDeleteMarker(container, name) };
+      if (this.#store.object(container, name) === undefined) return swiftPage(404, marker);
+      container.objects.delete(name);
+      call.deleted("object", `${account.id}/${container.name}/${name}`);
+      return { status: 204, headers: { "content-type": HTML, "content-length": "0", ...marker } };
+    }
     const object = this.#find(container, name);
+    const popped = legacyDelete(call, this.#store, account, container, name);
+    if (popped !== undefined) return popped;
     const gone = (holder: Container, each: string) => {
       holder.objects.delete(each);
       call.deleted("object", `${account.id}/${holder.name}/${each}`);
@@ -240,42 +280,4 @@ export class ObjectRoutes {
     if ((bytes !== undefined && used + size > Number(bytes)) || (count !== undefined && others.length + 1 > Number(count)))
       swiftSay(413, "Upload exceeds quota.", HTML);
   }
-}
-
-function manifestReply(call: Call, object: SwiftObject, headers: Record<string, string>): Reply {
-  if (object.slo === undefined) return { status: 200, headers: { ...headers, etag: object.etag }, body: object.bytes.clone() };
-  if (call.query.get("format") === "raw") {
-    // Swift 2.35 reads the manifest's body to make the raw form, and a HEAD has none: seen on the lab.
-    if (call.method === "HEAD")
-      return {
-        status: 500,
-        headers: { "content-type": "text/html; charset=UTF-8" },
-        body: "<html><h1>Internal Error</h1></html>",
-      };
-    const raw = rawManifest(object.slo);
-    return { status: 200, headers: { ...headers, etag: md5(raw) }, body: raw };
-  }
-  return {
-    status: 200,
-    headers: { ...headers, etag: object.etag, "content-type": "application/json; charset=utf-8" },
-    body: object.bytes.clone(),
-  };
-}
-
-function multipart(header: string, source: ByteSource, headers: Record<string, string>): Reply {
-  const boundary = md5(header + String(source.size));
-  const out: Uint8Array[] = [];
-  for (const each of header.replace(/^bytes=/, "").split(",")) {
-    const range = parseRange(`bytes=${each.trim()}`, source.size);
-    if (typeof range === "string") continue;
-    const head = `--${boundary}\r\nContent-Type: ${headers["content-type"]}\r\nContent-Range: bytes ${range.first}-${range.last}/${source.size}\r\n\r\n`;
-    out.push(Buffer.from(head), source.read(range.first, range.last - range.first + 1), Buffer.from("\r\n"));
-  }
-  if (out.length === 0)
-    return { status: 416, headers: { ...headers, "content-range": `bytes */${source.size}` }, body: swiftPage(416).body ?? "" };
-  return {
-    status: 206,
-    headers: { ...headers, "content-type": `multipart/byteranges;boundary=${boundary}` },
-    body: Buffer.concat([...out, Buffer.from(`--${boundary}--`)]),
-  };
 }

@@ -36,6 +36,28 @@ export interface SwiftObject {
   headers: Record<string, string>;
   timestampMs: number;
   readonly slo?: { readonly etag: string; readonly size: number; readonly segments: readonly Segment[] };
+  /** A symlink: what it points to. */
+  readonly link?: Link;
+  /** In a container with object versioning; absent for the version `null`. */
+  versionId?: string;
+}
+
+export interface Link {
+  /** `container/object`, quoted as Swift keeps it. */
+  readonly target: string;
+  readonly account?: string;
+  /** Of a static link. */
+  readonly etag?: string;
+  readonly bytes?: number;
+  /** Of a static link to a static large object. */
+  readonly sloEtag?: string;
+}
+
+/** One version of an object; without an object it is a delete marker. */
+export interface Version {
+  readonly id: string;
+  readonly object?: SwiftObject;
+  readonly timestampMs: number;
 }
 
 export interface Container {
@@ -44,6 +66,10 @@ export interface Container {
   /** x-container-meta-*, x-container-read, x-container-write, sync headers. */
   headers: Record<string, string>;
   readonly objects: Map<string, SwiftObject>;
+  /** Object versioning (X-Versions-Enabled), once it was ever switched on. */
+  versioning?: { enabled: boolean };
+  /** By name, oldest first; the current one is among them unless its id is `null`. */
+  readonly versions: Map<string, Version[]>;
   readonly createdMs: number;
   changedMs: number;
 }
@@ -88,6 +114,7 @@ export function swiftSay(status: number, text: string, type = "text/plain"): nev
 export class SwiftStore {
   readonly accounts = new Map<string, Account>();
   readonly #clock: Clock;
+  #lastVersion = 0;
   /** How long an expired object is still listed, as it is until the expirer comes by. */
   expirerLagMs = 30_000;
 
@@ -109,15 +136,48 @@ export class SwiftStore {
   }
 
   addContainer(account: Account, name: string, policy = "gold", headers: Record<string, string> = {}): Container {
-    const container: Container = { name, policy, headers, objects: new Map(), createdMs: this.now(), changedMs: this.now() };
+    const times = { createdMs: this.now(), changedMs: this.now() };
+    const container: Container = { name, policy, headers, objects: new Map(), versions: new Map(), ...times };
     account.containers.set(name, container);
     return container;
   }
 
   putObject(container: Container, object: Omit<SwiftObject, "timestampMs">): SwiftObject {
     const stored: SwiftObject = { ...object, timestampMs: this.now() };
+    if (container.versioning?.enabled === true) {
+      this.versionCurrent(container, stored.name);
+      stored.versionId = this.#nextVersionId();
+      this.addVersion(container, stored.name, { id: stored.versionId, object: stored, timestampMs: stored.timestampMs });
+    }
     container.objects.set(stored.name, stored);
     return stored;
+  }
+
+  /** Gives what was put while versioning was off a version of its own, before it is replaced. */
+  versionCurrent(container: Container, name: string): void {
+    const current = container.objects.get(name);
+    if (current === undefined || current.versionId !== undefined) return;
+    current.versionId = this.#nextVersionId(current.timestampMs);
+    this.addVersion(container, name, { id: current.versionId, object: current, timestampMs: current.timestampMs });
+  }
+
+  /** The id of the marker that says an object was deleted. */
+  addDeleteMarker(container: Container, name: string): string {
+    this.versionCurrent(container, name);
+    const id = this.#nextVersionId();
+    this.addVersion(container, name, { id, timestampMs: this.now() });
+    return id;
+  }
+
+  addVersion(container: Container, name: string, version: Version): void {
+    container.versions.set(name, [...(container.versions.get(name) ?? []), version]);
+  }
+
+  /** Swift's timestamps have five decimals, and no two of ours are the same. */
+  #nextVersionId(ms = this.now()): string {
+    this.#lastVersion = Math.max(this.#lastVersion + 1, Math.floor(ms) * 100);
+    const text = String(this.#lastVersion).padStart(15, "0");
+    return `${text.slice(0, -5)}.${text.slice(-5)}`;
   }
 
   /** The object, unless it has expired. */

@@ -5,9 +5,19 @@
 
 import { type Call, json, Refusal, type Reply, type ServiceHandler } from "./http.ts";
 import { httpDate, swiftTimestamp } from "./ids.ts";
-import { listContainers, listedBytes, listObjects } from "./swift-listing.ts";
+import { listContainers, listedBytes, listObjects, listRows } from "./swift-listing.ts";
 import { metadataOf, ObjectRoutes } from "./swift-objects.ts";
-import { type Account, authorize, type Container, POLICIES, type SwiftStore, swiftPage, swiftSay } from "./swift-store.ts";
+import {
+  type Account,
+  authorize,
+  type Container,
+  POLICIES,
+  type SwiftStore,
+  swiftPage,
+  swiftRefuse,
+  swiftSay,
+} from "./swift-store.ts";
+import { hasVersions, switchVersioning, versioningHeaders, versionPage, versionRows } from "./swift-versions.ts";
 import type { Identities } from "./tokens.ts";
 
 const HTML = "text/html; charset=UTF-8";
@@ -65,6 +75,7 @@ export class Swift implements ServiceHandler {
     authorize(call, id, undefined, "own");
     const account = this.#store.account(id);
     if (call.method === "POST" && call.query.has("bulk-delete")) return this.#bulkDelete(call, account);
+    if (call.method === "POST" || call.method === "PUT") checkAccountQuota(call);
     if (call.method === "POST") {
       mergeHeaders(account.headers, call, "account", []);
       return EMPTY_204;
@@ -88,11 +99,13 @@ export class Swift implements ServiceHandler {
     const access = authorize(call, account.id, container, reads ? "list" : "own");
     if (container === undefined) return swiftPage(404);
     if (call.method === "POST") {
+      switchVersioning(call, container);
       mergeHeaders(container.headers, call, "container", CONTAINER_HEADERS);
       container.changedMs = this.#store.now();
       return EMPTY_204;
     }
     if (call.method === "DELETE") {
+      if (hasVersions(container)) return { ...swiftPage(409), body: "Delete all versions before deleting container." };
       if (this.#store.listed(container).some((each) => this.#store.object(container, each.name) !== undefined))
         return swiftPage(409);
       account.containers.delete(name);
@@ -105,6 +118,7 @@ export class Swift implements ServiceHandler {
     const { count, bytes } = this.#usage(container);
     const headers: Record<string, string> = {
       ...Object.fromEntries(shown),
+      ...versioningHeaders(container),
       "x-container-object-count": String(count),
       "x-container-bytes-used": String(bytes),
       "x-timestamp": swiftTimestamp(container.createdMs),
@@ -114,7 +128,8 @@ export class Swift implements ServiceHandler {
     };
     if (call.method === "HEAD")
       return { status: 204, headers: { ...headers, "content-type": "text/plain; charset=utf-8", "content-length": "0" } };
-    return listObjects(call, this.#store.listed(container), headers);
+    if (call.query.has("versions")) return listRows(versionPage(versionRows(container, account.id), call), headers);
+    return listObjects(call, { objects: this.#store.listed(container), container, accountId: account.id }, headers);
   }
 
   #putContainer(call: Call, account: Account, name: string, present: Container | undefined): Reply {
@@ -126,6 +141,7 @@ export class Swift implements ServiceHandler {
     if (present !== undefined && known !== undefined && known !== present.policy) return swiftPage(409);
     metadataOf(call, "x-container-meta-");
     const container = present ?? this.#store.addContainer(account, name, known ?? POLICIES[0]);
+    switchVersioning(call, container);
     mergeHeaders(container.headers, call, "container", CONTAINER_HEADERS);
     if (present !== undefined) return swiftPage(202);
     call.created("container", `${account.id}/${name}`);
@@ -197,6 +213,12 @@ export class Swift implements ServiceHandler {
   }
 }
 
+/** Only a reseller's administrator sets an account's limits (account_quotas.py). */
+function checkAccountQuota(call: Call): void {
+  const sets = Object.keys(call.headers).some((name) => /^x-(remove-)?account-(meta-)?quota-/.test(name));
+  if (sets && call.token?.roles.has("ResellerAdmin") !== true) swiftRefuse(403);
+}
+
 /** POST merges: a value sets, an empty value or X-Remove-… removes, what is not named stays. */
 function mergeHeaders(into: Record<string, string>, call: Call, kind: "account" | "container", named: readonly string[]): void {
   const sent = metadataOf(call, `x-${kind}-meta-`);
@@ -256,6 +278,9 @@ function info(): Reply {
     },
     account_quotas: {},
     container_quotas: {},
+    symlink: { symloop_max: 2, static_links: true },
+    versioned_writes: { allowed_flags: ["x-versions-location", "x-history-location"] },
+    object_versioning: {},
     bulk_delete: { max_deletes_per_request: 10_000, max_failed_deletes: 1000 },
   });
 }
