@@ -263,7 +263,7 @@ describe("restore", () => {
     await expect(projects.apply(resource)).rejects.toMatchObject({
       code: "SEGMENTS_MISSING",
       retry: "later",
-      message: expect.stringContaining("1 static large objects"),
+      message: expect.stringContaining("1 objects of"),
     });
     expect(Object.keys(shape(projects.targetId))).toEqual(["zz plain"]);
   });

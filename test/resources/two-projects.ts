@@ -171,6 +171,12 @@ export class TwoProjects {
     return verified;
   }
 
+  /** Takes back what the restore of that session made of it. */
+  async undo(resource: ResourceResult, restoreId: string): Promise<ResourceResult> {
+    const sessionId = this.session();
+    return await this.run<ResourceResult>(sessionId, { kind: "undo", target: { cloud: "target" }, restoreId, resource });
+  }
+
   async document(resource: Pick<ResourceResult, "document"> | undefined): Promise<Json> {
     if (resource?.document === undefined) throw new Error("no document");
     return await this.repository.reader().readDocument(resource.document);

@@ -56,7 +56,7 @@ export { CONNTRACK_HELPERS, FLOATING_IPS, NDP_PROXIES, NETWORK_FLAVORS, PORT_FOR
 export { ADDRESS_GROUPS, SECURITY_GROUP_RULES, SECURITY_GROUPS } from "./network/security-groups.ts";
 export { TRUNKS } from "./network/trunks.ts";
 export type { Account, ListedContainer, SwiftInfo } from "./object/account.ts";
-export type { Container, ListedObject } from "./object/containers.ts";
+export type { Container, ListedObject, ListedVersion } from "./object/containers.ts";
 export type { ObjectService } from "./object/object-service.ts";
 export type { GetObjectOptions, ObjectHeaders, PutObjectOptions } from "./object/objects.ts";
 export { type ApiObject, type Collection, type CollectionSpec, openCollection } from "./rest/collection.ts";

@@ -161,7 +161,7 @@ export class ObjectRoutes {
     const followed = place.location === undefined ? {} : { "content-location": place.location };
     const headers: Record<string, string> = {
       "content-type": object.contentType,
-      ...object.headers,
+      ...(object.versionId === undefined ? object.headers : withoutExpiry(object.headers)),
       ...(place.location === undefined ? versionHeaders(call, account, container, object) : foreignVersion(container)),
       ...followed,
       ...(object.link === undefined ? {} : linkHeaders(object.link)),
@@ -280,4 +280,10 @@ export class ObjectRoutes {
     if ((bytes !== undefined && used + size > Number(bytes)) || (count !== undefined && others.length + 1 > Number(count)))
       swiftSay(413, "Upload exceeds quota.", HTML);
   }
+}
+
+/** A version does not expire; the link to the current one does. */
+function withoutExpiry(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const { "x-delete-at": _, ...rest } = headers;
+  return rest;
 }

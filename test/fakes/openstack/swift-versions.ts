@@ -98,12 +98,14 @@ export function versionPage<R extends { name: string; json: Record<string, unkno
   if (marker === null && after !== null) swiftSay(400, "version_marker param requires marker", TEXT_409);
   const limit = Number(query.get("limit") ?? 10_000);
   const past = (row: R): boolean => {
+    // Swift 2.35 gives such a marker to the versions as it is, which all sort before it: only what has no version is past it.
+    if (after === "null" && row.json.version_id !== "null") return false;
     if (marker === null || marker === "") return true;
     const order = compareNames(row.name, marker);
     if (order !== 0) return order > 0;
     const id = String(row.json.version_id);
     if (after === null || id === "null") return false;
-    return after === "null" || id < after;
+    return id < after;
   };
   return rows.filter((row) => row.name.startsWith(query.get("prefix") ?? "") && past(row)).slice(0, limit);
 }

@@ -38,6 +38,8 @@ export interface AccountApi {
   postAccount(headers: Readonly<Record<string, string>>): Promise<void>;
   listContainers(): AsyncIterable<ListedContainer>;
   info(): Promise<SwiftInfo>;
+  /** As in storage URLs, such as `AUTH_<project>`. */
+  accountName(): Promise<string>;
 }
 
 const PAGE_SIZE = 10_000;
@@ -67,6 +69,9 @@ export function accountApi(client: ServiceClient): AccountApi {
       });
       for await (const row of found)
         yield { name: row.name, objects: row.count ?? 0, bytes: row.bytes ?? 0, lastModified: row.last_modified ?? "" };
+    },
+    async accountName() {
+      return decodeURIComponent((await client.endpoint()).replace(/\/+$/, "").split("/").at(-1) ?? "");
     },
     async info() {
       const endpoint = await client.endpoint();

@@ -24,6 +24,17 @@ export interface ListedObject {
   readonly contentType: string;
   readonly lastModified: string;
   readonly symlinkPath: string | undefined;
+  /** Where object versioning keeps it; undefined for the version `null`, and without versioning. */
+  readonly versionId: string | undefined;
+}
+
+/** A row of `?versions`. */
+export interface ListedVersion extends Omit<ListedObject, "versionId"> {
+  /** `null` for what was put while versioning was off. */
+  readonly versionId: string;
+  readonly isLatest: boolean;
+  /** What a DELETE left behind: it has no content. */
+  readonly isDeleteMarker: boolean;
 }
 
 export interface ContainersApi {
@@ -39,9 +50,15 @@ export interface ContainersApi {
     container: string,
     options?: { readonly prefix?: string; readonly signal?: AbortSignal },
   ): AsyncIterable<ListedObject>;
+  /** All versions of all objects: by name, the newest first. Of a container that was never versioned, its objects. */
+  listVersions(container: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<ListedVersion>;
 }
 
 const PAGE_SIZE = 10_000;
+/** Swift's content type of a delete marker (object_versioning.py). */
+const DELETE_MARKER = /;\s*swift_versions_deleted=1/;
+/** Before all versions of a name: a page that ends at a version `null` is continued here. Swift 2.35 gives nothing after `null` itself. */
+const NEWEST_POSSIBLE = "9999999999.99999";
 
 interface Row {
   name?: string;
@@ -51,6 +68,9 @@ interface Row {
   content_type?: string;
   last_modified?: string;
   symlink_path?: string;
+  version_symlink?: boolean;
+  version_id?: string;
+  is_latest?: boolean;
 }
 
 export function containersApi(client: ServiceClient): ContainersApi {
@@ -83,19 +103,47 @@ export function containersApi(client: ServiceClient): ContainersApi {
         next: (page, query) => (page.length === 0 ? undefined : { ...query, marker: page.at(-1)?.name }),
         signal: options.signal,
       });
+      for await (const row of found) if (row.name !== undefined) yield fromRow(row, row.name);
+    },
+    async *listVersions(container, options = {}) {
+      const found = listAll<Row[], Row>(client, {
+        path: containerPath(container),
+        query: { versions: "", format: "json", limit: PAGE_SIZE },
+        expect: [200],
+        items: (page) => page,
+        next: (page, query) => {
+          const last = page.at(-1);
+          if (last === undefined) return undefined;
+          const id = last.version_id === "null" ? NEWEST_POSSIBLE : last.version_id;
+          return { ...query, marker: last.name, version_marker: id };
+        },
+        signal: options.signal,
+      });
       for await (const row of found) {
         if (row.name === undefined) continue;
         yield {
-          name: row.name,
-          etag: unquoted(row.hash ?? ""),
-          sloEtag: row.slo_etag === undefined ? undefined : unquoted(row.slo_etag),
-          sizeBytes: row.bytes ?? 0,
-          contentType: row.content_type ?? "",
-          lastModified: row.last_modified ?? "",
-          symlinkPath: row.symlink_path,
+          ...fromRow(row, row.name),
+          versionId: row.version_id ?? "null",
+          isLatest: row.is_latest === true,
+          isDeleteMarker: DELETE_MARKER.test(row.content_type ?? ""),
         };
       }
     },
+  };
+}
+
+function fromRow(row: Row, name: string): ListedObject {
+  // With versioning the path is that of the version, whatever that is itself.
+  const version = row.version_symlink === true ? /\?version-id=(.*)$/.exec(row.symlink_path ?? "")?.[1] : undefined;
+  return {
+    name,
+    etag: unquoted(row.hash ?? ""),
+    sloEtag: row.slo_etag === undefined ? undefined : unquoted(row.slo_etag),
+    sizeBytes: row.bytes ?? 0,
+    contentType: row.content_type ?? "",
+    lastModified: row.last_modified ?? "",
+    symlinkPath: row.version_symlink === true ? undefined : row.symlink_path,
+    versionId: version,
   };
 }
 
