@@ -22,6 +22,7 @@ export function catalogOf(
     ["block-storage", "cinder", suffixed(`${urlOf("volume")}/v3/`)],
     ["object-store", "swift", suffixed(`${urlOf("object")}/v1/AUTH_`)],
     ["key-manager", "barbican", urlOf("key-manager")],
+    ["dns", "designate", urlOf("dns")],
   ];
   return rows.map(([type, name, url]) => ({
     // Without a project there is no URL to fill in, and Keystone leaves such endpoints out.

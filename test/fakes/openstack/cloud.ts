@@ -1,6 +1,6 @@
 /**
- * A whole fake OpenStack cloud in this process: Keystone, Glance, Cinder, Swift and Barbican on ports of 127.0.0.1, one
- * state, one journal, scripted faults. It is shaped after a real 2025.1 cloud; `contract.ts` runs the same checks on both.
+ * A whole fake OpenStack cloud in this process: Keystone, Glance, Cinder, Swift, Barbican and Designate on ports of
+ * 127.0.0.1, one state, one journal, scripted faults. It is shaped after a real 2025.1 cloud; `contract.ts` runs the same checks on both.
  *
  * Promises: no state outside the object, nothing random but ids, every request in the journal, `close` leaves nothing.
  */
@@ -10,6 +10,8 @@ import { Barbican } from "./barbican/barbican.ts";
 import { KeyStore } from "./barbican/key-store.ts";
 import { catalogOf } from "./catalog.ts";
 import { Cinder } from "./cinder.ts";
+import { Designate } from "./designate/designate.ts";
+import { Zones } from "./designate/zones.ts";
 import { Faults } from "./faults.ts";
 import { Glance } from "./glance.ts";
 import { type FakeServer, listen, type ServiceHandler } from "./http.ts";
@@ -75,6 +77,7 @@ export interface FakeCloud {
   readonly volumes: Volumes;
   readonly swift: SwiftStore;
   readonly keys: KeyStore;
+  readonly zones: Zones;
   /** The admin's entry and any others, as clouds.yaml text. */
   cloudsYaml(...entries: CloudEntry[]): string;
   /** An entry for the seeded admin. */
@@ -94,6 +97,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
   const volumes = new Volumes(clock, options.bytesPerGib ?? 2 ** 30);
   const swift = new SwiftStore(clock);
   const keys = new KeyStore(clock);
+  const zones = new Zones(clock);
   const faults = new Faults();
   const journal = new Journal(({ kind, id }) => {
     const found = kind === "volume" ? volumes.volumes.get(id) : kind === "snapshot" ? volumes.snapshots.get(id) : undefined;
@@ -123,6 +127,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     volume: new Cinder(state, identities, keystoneUrl, options.maxMinor ?? 71),
     object: new Swift(swift, identities),
     "key-manager": new Barbican(keys, identities, keystoneUrl),
+    dns: new Designate(zones, identities, transitions, keystoneUrl),
   };
   for (const service of SERVICE_NAMES) {
     const context = {
@@ -166,6 +171,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     volumes,
     swift,
     keys,
+    zones,
     adminEntry,
     cloudsYaml: (...entries) => `clouds:\n${[adminEntry(), ...entries].map((entry) => yamlOf(entry, authUrl, region)).join("")}`,
     close: async () => {

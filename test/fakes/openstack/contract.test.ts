@@ -24,7 +24,9 @@ describe("the fake cloud keeps the contract", () => {
   });
 
   it("leaves nothing behind, by its own journal", () => {
-    for (const kind of [..."volume snapshot image container object application_credential secret secret-container".split(" ")])
+    for (const kind of [
+      ..."volume snapshot image container object application_credential secret secret-container zone".split(" "),
+    ])
       expect(cloud.journal.leaked(kind)).toEqual([]);
   });
 });

@@ -11,6 +11,7 @@ import { canonicalJson, randomId, systemClock } from "@permafrost/std";
 import { barbicanChecks } from "./contract-barbican.ts";
 import { cinderChecks } from "./contract-cinder.ts";
 import { cinderActionChecks } from "./contract-cinder-actions.ts";
+import { designateChecks } from "./contract-designate.ts";
 import { glanceChecks } from "./contract-glance.ts";
 import { keystoneChecks } from "./contract-keystone.ts";
 import { swiftChecks } from "./contract-swift.ts";
@@ -212,6 +213,7 @@ export async function openWorld(login: Login): Promise<World> {
       volume: url("volumev3"),
       object: url("object-store"),
       "key-manager": url("key-manager"),
+      dns: url("dns"),
     },
     tokens: { member: member.token, creator: creator.login.token, admin: admin.token },
   });
@@ -230,6 +232,7 @@ export const CHECKS: readonly Check[] = [
   ...swiftChecks,
   ...barbicanChecks,
   ...swiftVersionChecks,
+  ...designateChecks,
 ];
 
 /** The part of clouds.yaml this needs: maps by indentation, scalars, no anchors. */
