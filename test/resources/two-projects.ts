@@ -172,9 +172,9 @@ export class TwoProjects {
   }
 
   /** Takes back what the restore of that session made of it. */
-  async undo(resource: ResourceResult, restoreId: string): Promise<ResourceResult> {
+  async undo(resource: ResourceResult, journalId: string): Promise<ResourceResult> {
     const sessionId = this.session();
-    return await this.run<ResourceResult>(sessionId, { kind: "undo", target: { cloud: "target" }, restoreId, resource });
+    return await this.run<ResourceResult>(sessionId, { kind: "undo", target: { cloud: "target" }, journalId, resource });
   }
 
   async document(resource: Pick<ResourceResult, "document"> | undefined): Promise<Json> {
