@@ -37,8 +37,7 @@ export async function runRestore(context: RunContext, spec: RestoreSpec): Promis
     };
     if (spec.dryRun) {
       const conflicts = context.view.resources().some((r) => r.state === "failed");
-      const warnings = await sweepCloud(context, spec, saved.options.target);
-      await endSession(context, conflicts ? "partial" : "succeeded", { source, plan: root, warnings });
+      await endSession(context, conflicts ? "partial" : "succeeded", { source, plan: root });
       return;
     }
     await enterPhase(context, "apply", { source, plan: root });
@@ -48,8 +47,10 @@ export async function runRestore(context: RunContext, spec: RestoreSpec): Promis
     await endSession(context, sessionOutcome(context.view.resources().map((r) => r.state)), { warnings });
   } catch (error) {
     const cancelled = cancelledOrThrow(context, error);
-    await context.board.cancelAll(spec.sessionId, context.stopped);
-    const warnings = await sweepCloud(context, spec, spec.options.target);
+    // Not by the phase: a session that was taken over begins at its plan again, with the tasks of its former leader still about.
+    const tasks = await context.board.cancelAll(spec.sessionId, context.stopped);
+    const touched = tasks.some((id) => id.startsWith("apply-") || id.startsWith("finish-"));
+    const warnings = touched ? await sweepCloud(context, spec, spec.options.target) : [];
     await endSession(context, cancelled ? "cancelled" : "failed", { failure: toFailure(error), warnings });
   }
 }

@@ -21,6 +21,7 @@ export function catalogOf(
     ["volumev3", "cinderv3", suffixed(`${urlOf("volume")}/v3/`)],
     ["block-storage", "cinder", suffixed(`${urlOf("volume")}/v3/`)],
     ["object-store", "swift", suffixed(`${urlOf("object")}/v1/AUTH_`)],
+    ["compute", "nova", `${urlOf("compute")}/v2.1`],
     ["key-manager", "barbican", urlOf("key-manager")],
     ["dns", "designate", urlOf("dns")],
   ];

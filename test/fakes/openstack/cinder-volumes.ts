@@ -42,6 +42,22 @@ export function customProperties(metadata: Record<string, string> | undefined): 
   return Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => !GLANCE_CORE.includes(key)));
 }
 
+/** What a volume made from an image remembers of it. */
+export function volumeImageMetadata(image: Image): Record<string, string> {
+  return {
+    signature_verified: "False",
+    ...image.properties,
+    image_id: image.id,
+    image_name: image.name ?? "",
+    ...(image.checksum === null ? {} : { checksum: image.checksum }),
+    container_format: image.containerFormat ?? "",
+    disk_format: image.diskFormat ?? "",
+    min_disk: String(image.minDisk),
+    min_ram: String(image.minRam),
+    size: String(image.size),
+  };
+}
+
 export class VolumeRoutes {
   readonly #state: CinderState;
 
@@ -173,18 +189,7 @@ export class VolumeRoutes {
     }
     volume.bytes = image.bytes.clone(volume.size * volumes.bytesPerGib);
     volume.bootable = true;
-    volume.imageMetadata = {
-      signature_verified: "False",
-      ...image.properties,
-      image_id: image.id,
-      image_name: image.name ?? "",
-      ...(image.checksum === null ? {} : { checksum: image.checksum }),
-      container_format: image.containerFormat ?? "",
-      disk_format: image.diskFormat,
-      min_disk: String(image.minDisk),
-      min_ram: String(image.minRam),
-      size: String(image.size),
-    };
+    volume.imageMetadata = volumeImageMetadata(image);
     volumes.setStatus(volume, "available");
   }
 

@@ -1,6 +1,7 @@
 /**
- * A whole fake OpenStack cloud in this process: Keystone, Glance, Cinder, Swift, Barbican and Designate on ports of
- * 127.0.0.1, one state, one journal, scripted faults. It is shaped after a real 2025.1 cloud; `contract.ts` runs the same checks on both.
+ * A whole fake OpenStack cloud in this process: Keystone, Glance, Cinder, Swift, Nova, Barbican and Designate on ports
+ * of 127.0.0.1, one state, one journal, scripted faults. It is shaped after a real 2025.1 cloud; `contract.ts` runs the
+ * same checks on both.
  *
  * Promises: no state outside the object, nothing random but ids, every request in the journal, `close` leaves nothing.
  */
@@ -18,6 +19,10 @@ import { type FakeServer, listen, type ServiceHandler } from "./http.ts";
 import { Images } from "./images.ts";
 import { Journal, SERVICE_NAMES, type ServiceName } from "./journal.ts";
 import { Keystone } from "./keystone.ts";
+import { Compute } from "./nova/compute.ts";
+import { Nova } from "./nova/nova.ts";
+import { LooseNetworks } from "./nova/ports.ts";
+import { ComputeSeed } from "./nova/seed.ts";
 import { Inspect, Seed } from "./seed.ts";
 import { Swift } from "./swift.ts";
 import { SwiftStore } from "./swift-store.ts";
@@ -47,6 +52,9 @@ export interface FakeCloudOptions {
   /** Glance's page, default 25, and Cinder's largest page, default 1000. */
   readonly imagePageSize?: number;
   readonly volumePageSize?: number;
+  /** Nova's largest page, default 1000, and its newest microversion, default 100: up to 2.100. */
+  readonly serverPageSize?: number;
+  readonly novaMaxMinor?: number;
   readonly enableForceUpload?: boolean;
   /** See CinderState; default `flatten`, as RBD in 2025.1. */
   readonly snapshotWithClones?: "flatten" | "refuse";
@@ -78,6 +86,7 @@ export interface FakeCloud {
   readonly swift: SwiftStore;
   readonly keys: KeyStore;
   readonly zones: Zones;
+  readonly compute: Compute;
   /** The admin's entry and any others, as clouds.yaml text. */
   cloudsYaml(...entries: CloudEntry[]): string;
   /** An entry for the seeded admin. */
@@ -98,8 +107,13 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
   const swift = new SwiftStore(clock);
   const keys = new KeyStore(clock);
   const zones = new Zones(clock);
+  const compute = new Compute(clock);
   const faults = new Faults();
   const journal = new Journal(({ kind, id }) => {
+    if (kind === "server") {
+      const server = compute.servers.get(id);
+      return server !== undefined && (server.taskState !== "deleting" || transitions.isFrozenForEver(id));
+    }
     const found = kind === "volume" ? volumes.volumes.get(id) : kind === "snapshot" ? volumes.snapshots.get(id) : undefined;
     return found !== undefined && (found.status !== "deleting" || transitions.isFrozenForEver(id));
   });
@@ -117,6 +131,15 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     snapshotWithClones: options.snapshotWithClones ?? ("flatten" as const),
     enableForceUpload: options.enableForceUpload ?? false,
   };
+  const novaState = {
+    compute,
+    cinder: state,
+    images,
+    identities,
+    transitions,
+    networks: new LooseNetworks(),
+    pageSize: options.serverPageSize ?? 1000,
+  };
   const handlers: Record<ServiceName, ServiceHandler> = {
     identity: new Keystone(identities, catalog),
     image: new Glance(images, identities, transitions, {
@@ -126,6 +149,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     }),
     volume: new Cinder(state, identities, keystoneUrl, options.maxMinor ?? 71),
     object: new Swift(swift, identities),
+    compute: new Nova(novaState, keystoneUrl, options.novaMaxMinor ?? 100),
     "key-manager": new Barbican(keys, identities, keystoneUrl),
     dns: new Designate(zones, identities, transitions, keystoneUrl),
   };
@@ -142,7 +166,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     servers.set(service, await listen(context, host, options.ports?.[service] ?? 0));
   }
 
-  const seed = new Seed(identities, images, volumes, swift);
+  const seed = new Seed(identities, images, volumes, swift, new ComputeSeed(novaState));
   const adminPassword = options.adminPassword ?? "admin";
   const admin = seed.tenant("admin", {
     userName: "admin",
@@ -164,7 +188,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     journal,
     faults,
     seed,
-    read: new Inspect(identities, images, volumes, swift),
+    read: new Inspect(identities, images, volumes, swift, compute),
     identities,
     transitions,
     images,
@@ -172,6 +196,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     swift,
     keys,
     zones,
+    compute,
     adminEntry,
     cloudsYaml: (...entries) => `clouds:\n${[adminEntry(), ...entries].map((entry) => yamlOf(entry, authUrl, region)).join("")}`,
     close: async () => {

@@ -14,6 +14,8 @@ import { cinderActionChecks } from "./contract-cinder-actions.ts";
 import { designateChecks } from "./contract-designate.ts";
 import { glanceChecks } from "./contract-glance.ts";
 import { keystoneChecks } from "./contract-keystone.ts";
+import { novaChecks } from "./contract-nova.ts";
+import { novaServerChecks } from "./contract-nova-servers.ts";
 import { swiftChecks } from "./contract-swift.ts";
 import { swiftVersionChecks } from "./contract-swift-versions.ts";
 import type { ServiceName } from "./journal.ts";
@@ -127,7 +129,7 @@ export class World {
     const deadline = systemClock.monotonic() + 120_000;
     while (systemClock.monotonic() < deadline) {
       const { status, json } = await this.ask("GET", url, options);
-      const body = status === 200 ? (json.volume ?? json.snapshot ?? json) : undefined;
+      const body = status === 200 ? (json.volume ?? json.snapshot ?? json.server ?? json) : undefined;
       const state = String(body?.status ?? status);
       if (seen.at(-1) !== state) seen.push(state);
       if (wanted.includes(state)) return seen;
@@ -212,6 +214,7 @@ export async function openWorld(login: Login): Promise<World> {
       image: url("image"),
       volume: url("volumev3"),
       object: url("object-store"),
+      compute: url("compute"),
       "key-manager": url("key-manager"),
       dns: url("dns"),
     },
@@ -230,6 +233,8 @@ export const CHECKS: readonly Check[] = [
   ...cinderChecks,
   ...cinderActionChecks,
   ...swiftChecks,
+  ...novaChecks,
+  ...novaServerChecks,
   ...barbicanChecks,
   ...swiftVersionChecks,
   ...designateChecks,

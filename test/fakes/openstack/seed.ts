@@ -6,6 +6,8 @@
 import { assert } from "@permafrost/std";
 import { type BlockGenerator, SparseBytes } from "./bytes.ts";
 import type { Image, Images } from "./images.ts";
+import type { Compute, Flavor, KeyPair, Server, ServerGroup } from "./nova/compute.ts";
+import { type ComputeSeed, isComputeQuota, type SeededServer } from "./nova/seed.ts";
 import { type Account, type Container, md5, type SwiftObject, type SwiftStore } from "./swift-store.ts";
 import type { Identities, Project, User } from "./tokens.ts";
 import type { Snapshot, Volume, Volumes } from "./volumes.ts";
@@ -37,12 +39,14 @@ export class Seed {
   readonly #images: Images;
   readonly #volumes: Volumes;
   readonly #swift: SwiftStore;
+  readonly #compute: ComputeSeed;
 
-  constructor(ids: Identities, images: Images, volumes: Volumes, swift: SwiftStore) {
+  constructor(ids: Identities, images: Images, volumes: Volumes, swift: SwiftStore, compute: ComputeSeed) {
     this.#ids = ids;
     this.#images = images;
     this.#volumes = volumes;
     this.#swift = swift;
+    this.#compute = compute;
   }
 
   /** A project and a user in it with `roles` (default member). The user's name is the project's with `-user`. */
@@ -140,9 +144,38 @@ export class Seed {
     return this.#account(project).containers.get(container)?.objects.delete(name) ?? false;
   }
 
-  /** Sets quotas of a project, such as `{ snapshots: 1, gigabytes: 3 }`. */
+  /** Sets quotas of a project, such as `{ snapshots: 1, gigabytes: 3, instances: 2 }`. */
   quota(project: Owner, limits: Record<string, number>): void {
-    Object.assign(this.#volumes.quota(this.#owner(project)), limits);
+    for (const [name, limit] of Object.entries(limits)) {
+      const quota = isComputeQuota(name) ? this.#compute.quota(this.#owner(project)) : this.#volumes.quota(this.#owner(project));
+      quota[name] = limit;
+    }
+  }
+
+  /** A running server: of an image, or of volumes, of which the first is its root. Its volumes are attached. */
+  server(fields: SeededServer & { project: Owner }): Server {
+    const { project, ...rest } = fields;
+    const projectId = this.#owner(project);
+    return this.#compute.server({ userId: this.#anyUser(projectId), ...rest, projectId });
+  }
+
+  keyPair(fields: { userId: string; name: string; publicKey?: string }): KeyPair {
+    return this.#compute.keyPair(fields);
+  }
+
+  serverGroup(fields: { project: Owner; name: string; policy: string; rules?: Record<string, number> }): ServerGroup {
+    const { project, ...rest } = fields;
+    const projectId = this.#owner(project);
+    return this.#compute.serverGroup({ userId: this.#anyUser(projectId), ...rest, projectId });
+  }
+
+  flavor(fields: Partial<Flavor> & { name: string }): Flavor {
+    return this.#compute.flavor(fields);
+  }
+
+  /** Writes to the root disk of a server that boots from an image, as its guest would. */
+  writeServerDisk(id: string, offset: number, bytes: Uint8Array): void {
+    this.#compute.writeDisk(id, offset, bytes);
   }
 
   /** Writes to a volume as its guest would: allowed in any state, seen by later snapshots only. */
@@ -175,12 +208,14 @@ export class Inspect {
   readonly #volumes: Volumes;
   readonly #swift: SwiftStore;
   readonly #ids: Identities;
+  readonly #compute: Compute;
 
-  constructor(ids: Identities, images: Images, volumes: Volumes, swift: SwiftStore) {
+  constructor(ids: Identities, images: Images, volumes: Volumes, swift: SwiftStore, compute: Compute) {
     this.#ids = ids;
     this.#images = images;
     this.#volumes = volumes;
     this.#swift = swift;
+    this.#compute = compute;
   }
 
   image(id: string): Image | undefined {
@@ -217,6 +252,14 @@ export class Inspect {
 
   snapshots(projectId: string): Snapshot[] {
     return [...this.#volumes.snapshots.values()].filter((snapshot) => snapshot.projectId === projectId);
+  }
+
+  server(id: string): Server | undefined {
+    return this.#compute.servers.get(id);
+  }
+
+  servers(projectId: string): Server[] {
+    return [...this.#compute.servers.values()].filter((server) => server.projectId === projectId);
   }
 
   containers(projectId: string): Container[] {
