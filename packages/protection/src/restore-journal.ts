@@ -28,32 +28,40 @@ export class RestoreJournal {
 
   async entry(type: string, sourceId: string): Promise<JournalEntry | undefined> {
     const known = await this.#records.get(this.#keyOf(type, sourceId));
-    if (known === undefined) return undefined;
-    const { targetId, before } = JSON.parse(fromUtf8(known.value)) as JournalEntry;
-    return { targetId, ...(before === undefined ? {} : { before }) };
+    return known === undefined ? undefined : entryOf(known.value);
   }
 
   async note(type: string, sourceId: string, targetId: string): Promise<void> {
     const key = this.#keyOf(type, sourceId);
     const known = await this.#records.get(key);
-    if (known !== undefined && (JSON.parse(fromUtf8(known.value)) as { targetId: string }).targetId === targetId) return;
+    if (known !== undefined && entryOf(known.value)?.targetId === targetId) return;
     await this.#records.put(key, (known?.version ?? 0n) + 1n, utf8(JSON.stringify({ type, sourceId, targetId })));
   }
 
   /** Before the first change of what the restore did not make: a later attempt finds it changed already and does not write. */
   async noteChanged(type: string, sourceId: string, targetId: string, before: JsonObject): Promise<void> {
     const key = this.#keyOf(type, sourceId);
-    if ((await this.#records.get(key)) !== undefined) return;
-    await this.#records.put(key, 1n, utf8(JSON.stringify({ type, sourceId, targetId, before })));
+    const known = await this.#records.get(key);
+    if (known !== undefined && entryOf(known.value) !== undefined) return;
+    await this.#records.put(key, (known?.version ?? 0n) + 1n, utf8(JSON.stringify({ type, sourceId, targetId, before })));
   }
 
-  /** Forgets it: the target is known to be gone. */
+  /**
+   * Forgets it: the target is known to be gone. The record stays, for one that is deleted keeps its version to itself, and the plan could not
+   * be applied again.
+   */
   async strike(type: string, sourceId: string): Promise<void> {
-    const known = await this.#records.get(this.#keyOf(type, sourceId));
-    if (known !== undefined) await this.#records.delete(this.#keyOf(type, sourceId), known.version + 1n);
+    const key = this.#keyOf(type, sourceId);
+    const known = await this.#records.get(key);
+    if (known !== undefined && entryOf(known.value) !== undefined) await this.#records.put(key, known.version + 1n, utf8("{}"));
   }
 
   #keyOf(type: string, sourceId: string): string {
     return `restored/${this.#sessionId}/${type}/${Buffer.from(sourceId, "utf8").toString("hex").slice(0, 256)}`;
   }
+}
+
+function entryOf(value: Uint8Array): JournalEntry | undefined {
+  const { targetId, before } = JSON.parse(fromUtf8(value)) as Partial<JournalEntry>;
+  return targetId === undefined ? undefined : { targetId, ...(before === undefined ? {} : { before }) };
 }
