@@ -108,7 +108,7 @@ export function summaryLine(session: Session): string {
     ...(session.skipped > 0 ? [`${session.skipped} skipped`] : []),
   ];
   const bytes =
-    stats === undefined || session.kind === "undo"
+    stats === undefined || session.kind === "undo" || session.kind === "verify"
       ? []
       : [
           `${formatBytes(stats.logicalBytes)} logical`,
@@ -158,7 +158,9 @@ export async function sayResourceProblems(run: Run, session: Session, resources:
     for (const mismatch of resource.mismatches) {
       if (!isListed && !failure?.message.includes(mismatch)) await run.warn(`Mismatch: ${name}: ${printable(mismatch)}`);
     }
-    if (resource.state === "skipped" && !session.dryRun) await run.note(`Skipped: ${name}: ${printable(resource.actionReason)}`);
+    // An undo leaves alone what the restore did not make, and needs no reason for it.
+    if (resource.state === "skipped" && !session.dryRun && session.kind !== "undo")
+      await run.note(`Skipped: ${name}: ${printable(resource.actionReason)}`);
     for (const warning of resource.warnings) await run.note(`Warning: ${name}: ${printable(warning)}`);
   }
 }

@@ -115,7 +115,7 @@ test("verify: the level, the differences as its result, 3 when there are some", 
   world.cluster.resourceList = [resource({ verified: "hash", targetId: "t1" })];
   expect(await world.run("restore", "verify", APPLIED)).toBe(0);
   expect(world.cluster.requestOf("startVerify")).toEqual({ sessionId: APPLIED, level: 3 });
-  expect(world.stdout.text).toContain("| Type          | Name | State     | Verified | Target ID | Time |");
+  expect(world.stdout.text).toContain("| Type          | Name | State     | Verified | Target ID |");
   const mismatches = ["min_ram: expected 0, found 512", "sha512: aa, found bb"];
   const found = failure({ code: "VERIFY_MISMATCH", message: `2 differences, the first: ${mismatches[0]}`, hint: "" });
   world.cluster.resourceList = [resource({ state: "failed", failure: found, mismatches })];
@@ -158,7 +158,7 @@ test("undo: shows what goes, asks, and removes it", async () => {
   expect([world.cluster.requestOf("startUndo"), world.stdout.text]).toEqual([undefined, ""]);
   expect(await world.run("restore", "undo", "2026")).toBe(0);
   expect(world.cluster.requestOf("startUndo")).toEqual({ sessionId: APPLIED });
-  expect(world.stdout.text).toContain("| Type          | Name   | State     | Target ID | Time |");
+  expect(world.stdout.text).toContain("| Type          | Name   | State     | Target ID |");
   expect(world.stdout.text).toContain("undo u succeeded in 1m 12s: 2 resources");
   expect(world.stdout.text).not.toContain("logical");
 });

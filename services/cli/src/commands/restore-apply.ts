@@ -40,6 +40,7 @@ Examples:
     await checkUsersReport(run, flags.usersReport);
     const cluster = await run.cluster();
     const planSessionId = await resolveRestore(cluster, reference, run.repositoryOrAll(flags.repository), "plan");
+    if (reference === "latest") await run.note(`Plan ${planSessionId}`);
     const request = { planSessionId, verify: VERIFY_VALUES[flags.verify ?? "hash"] };
     const { sessionId } = await cluster.sessions.startApply(request, { signal: run.interrupts.signal });
     return reportRestore(run, cluster, await followSession(run, cluster, sessionId), flags.usersReport);
@@ -69,6 +70,7 @@ Examples:
     const flags = subcommandFlags<{ repository?: string; level?: VerifyLevel }>(command);
     const cluster = await run.cluster();
     const restoreId = await resolveRestore(cluster, reference, run.repositoryOrAll(flags.repository), "restore");
+    if (reference === "latest") await run.note(`Restore ${restoreId}`);
     const request = { sessionId: restoreId, level: VERIFY_VALUES[flags.level ?? "hash"] };
     const { sessionId } = await cluster.sessions.startVerify(request, { signal: run.interrupts.signal });
     return reportOutcome(run, await followSession(run, cluster, sessionId));
@@ -119,7 +121,9 @@ async function undoRestore(run: Run, [reference = ""]: readonly string[], comman
     if (!answer) return run.end(EXIT.failed, "nothing was taken back");
   }
   const { sessionId } = await cluster.sessions.startUndo({ sessionId: session.id }, { signal: run.interrupts.signal });
-  return reportOutcome(run, await followSession(run, cluster, sessionId));
+  const followed = await followSession(run, cluster, sessionId);
+  const isIdle = followed.session.state === "succeeded" && followed.resources.every(({ state }) => state === "skipped");
+  return reportOutcome(run, followed, isIdle ? { notes: ["There was nothing left to take back."] } : {});
 }
 
 /** As far as the restore's record tells; the undo itself goes by the journal, which also has what the record lacks after a crash. */

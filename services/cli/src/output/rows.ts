@@ -138,9 +138,9 @@ export function tableColumnsOf(
         ? ["Type", "Name", ...target, "Action", "Reason"]
         : ["Type", "Name", ...target, "State", "Action", "Verified", "Target ID", "Logical Size", "Time"];
     case "verify":
-      return ["Type", "Name", ...target, "State", "Verified", "Target ID", "Time"];
+      return ["Type", "Name", ...target, "State", "Verified", "Target ID"];
     case "undo":
-      return ["Type", "Name", ...target, "State", "Target ID", "Time"];
+      return ["Type", "Name", ...target, "State", "Target ID"];
     case "check":
       return ["Type", "Name", "State", "Logical Size", "Read Size", "Time"];
     case "group":
