@@ -107,6 +107,11 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     return { streams: { data: written.root }, stats: written.stats, consistency: "crash", sourceHash: "none" };
   },
 
+  quota: ({ sizeGiB }) => [
+    { service: "block-storage", limit: "volumes", amount: 1 },
+    { service: "block-storage", limit: "gigabytes", amount: sizeGiB },
+  ],
+
   async plan(context: Context, { resource, document, options }: PlanInput<VolumeDocument>): Promise<Planned> {
     const { cloud } = context;
     const name = restoredName(document.name, resource, options);

@@ -50,6 +50,7 @@ export const neutronNetwork = declaredType({
   },
   unordered: ["availability_zone_hints"],
   tags: true,
+  quota: "network",
   mark: "description",
   reported: {
     "provider:*": "of a tunnel network: the target allocates the segment; of a VLAN or flat network: needs role admin",

@@ -75,6 +75,7 @@ export const neutronPort = declaredType({
   unordered: ["security_groups", "allowed_address_pairs", "extra_dhcp_opts"],
   uncompared: { fixed_ips: "compared by subnet: an address that could not be had is another" },
   tags: true,
+  quota: "port",
   mark: "description",
   reported: {
     "binding:host_id": "Nova binds the port anew",

@@ -62,6 +62,7 @@ export const neutronRouter = declaredType({
   unordered: ["availability_zone_hints", "routes"],
   uncompared: { external_gateway_info: "compared by network and source NAT: an address that could not be had is another" },
   tags: true,
+  quota: "router",
   mark: "description",
   reported: {
     "external_gateway_info.external_fixed_ips": "needs role admin; another address where it is in use",

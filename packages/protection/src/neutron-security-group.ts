@@ -36,6 +36,7 @@ export const neutronSecurityGroup = declaredType({
   needs: { stateful: { extension: "stateful-security-group" } },
   references: REMOTES,
   tags: true,
+  quota: "security_group",
   mark: "description",
   reported: { security_group_rules: "one whose remote group the target does not have is left out" },
   hooks: {

@@ -27,5 +27,6 @@ export const neutronSubnetPool = declaredType({
   references: { address_scope_id: { kind: "neutron.address-scope" } },
   unordered: ["prefixes"],
   tags: true,
+  quota: "subnetpool",
   mark: "description",
 });

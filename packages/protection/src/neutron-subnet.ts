@@ -43,6 +43,7 @@ export const neutronSubnet = declaredType({
   unordered: ["allocation_pools", "host_routes", "service_types"],
   unique: true,
   tags: true,
+  quota: "subnet",
   mark: "description",
   reported: { segment_id: "segments are the operator's" },
   hooks: {

@@ -54,6 +54,7 @@ export const octaviaLoadBalancer = declaredType({
   references: REFERENCES,
   unordered: ["vip_sg_ids", "tags"],
   uncompared: { additional_vips: "compared by subnet and address" },
+  quota: "load_balancer",
   mark: "description",
   reported: {
     vip_port_id: "the service makes a new port, unless the user made the old one",

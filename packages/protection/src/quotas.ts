@@ -7,7 +7,17 @@ import { EMPTY_STATS } from "@permafrost/model";
 import type { Cloud, ServiceType } from "@permafrost/openstack";
 import { CodedError, type Json, type JsonObject } from "@permafrost/std";
 import { fieldDifferences } from "./compare.ts";
-import type { Context, Found, PlanInput, Planned, ResourceType, Restored, RestoreInput, VerifyInput } from "./resource-type.ts";
+import type {
+  Context,
+  Found,
+  PlanInput,
+  Planned,
+  ResourceType,
+  Restored,
+  RestoreInput,
+  UndoInput,
+  VerifyInput,
+} from "./resource-type.ts";
 
 /** Document version 1. Limits by the service's own names; -1 is no limit. */
 export type QuotaDocument = { readonly version: 1; readonly limits: Readonly<Record<string, number>> };
@@ -50,17 +60,14 @@ export const quotas: readonly ResourceType<QuotaDocument>[] = KINDS.map((kind) =
     return { action: "update", reason: differences.join("; "), dependsOn: [], targetId };
   },
 
-  async restore({ cloud }: Context, { resource, document }: RestoreInput<QuotaDocument>): Promise<Restored> {
+  async restore(context: Context, { resource, document }: RestoreInput<QuotaDocument>): Promise<Restored> {
+    const { cloud } = context;
     if (resource.action === "update") {
       const there = (await limitsOf(cloud, kind)) ?? {};
       const wanted = common(document.limits, there);
+      await context.journal.noteChanged(kind.type, resource.id, cloud.projectId, { limits: there });
       const changes = Object.fromEntries(Object.entries(wanted).filter(([name, limit]) => there[name] !== limit));
-      await cloud.service(kind.service).json({
-        method: "PUT",
-        path: kind.path(cloud.projectId),
-        json: { [kind.envelope]: changes },
-        expect: [200, 202],
-      });
+      await set(cloud, kind, changes);
     }
     return { targetId: cloud.projectId, stats: EMPTY_STATS };
   },
@@ -70,8 +77,10 @@ export const quotas: readonly ResourceType<QuotaDocument>[] = KINDS.map((kind) =
     return { level: "metadata" as const, mismatches: fieldDifferences(common(document.limits, there), there) };
   },
 
-  /** A quota is changed, never made; what it was is in the plan. */
-  async undo(): Promise<void> {},
+  /** A quota is changed, never made. */
+  async undo({ cloud }: Context, { before }: UndoInput<QuotaDocument>): Promise<void> {
+    if (before !== undefined) await set(cloud, kind, before.limits as Record<string, number>);
+  },
 
   coverage: {
     captured: ["every limit"],
@@ -80,6 +89,12 @@ export const quotas: readonly ResourceType<QuotaDocument>[] = KINDS.map((kind) =
     reported: { "limits of volume types and resources that the target lacks": "there is nothing to limit" },
   },
 }));
+
+async function set(cloud: Cloud, kind: QuotaKind, limits: Readonly<Record<string, number>>): Promise<void> {
+  if (Object.keys(limits).length === 0) return;
+  const json = { [kind.envelope]: limits };
+  await cloud.service(kind.service).json({ method: "PUT", path: kind.path(cloud.projectId), json, expect: [200, 202] });
+}
 
 /** Undefined without the service, or when the credentials may not read them (Neutron and Octavia show quotas to administrators only). */
 async function limitsOf(cloud: Cloud, kind: QuotaKind): Promise<Record<string, number> | undefined> {

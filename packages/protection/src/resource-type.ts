@@ -18,7 +18,7 @@ import type {
   StreamStats,
   VerifyLevel,
 } from "@permafrost/model";
-import type { Cloud } from "@permafrost/openstack";
+import type { Cloud, ServiceType } from "@permafrost/openstack";
 import type { Reader, Writer } from "@permafrost/repository";
 import type { Clock, JsonObject } from "@permafrost/std";
 import type { Ledger, TemporaryKind } from "./ledger.ts";
@@ -153,6 +153,13 @@ export interface TemporaryContext {
   readonly signal: AbortSignal;
 }
 
+/** What an object takes of its project's quota, in the service's own words. */
+export interface QuotaUse {
+  readonly service: ServiceType;
+  readonly limit: string;
+  readonly amount: number;
+}
+
 /** What a reader of the coverage table is told; written beside the code that does it. */
 export interface Coverage {
   /** In the service's words: `attributes` that are captured. `*` is the whole object as the API gives it. */
@@ -179,6 +186,8 @@ export interface ResourceType<D> {
   capture?(context: Context, input: CaptureInput<D>): Promise<Captured>;
   /** `type/source id` of what it cannot be restored without, if the project owns it: a restore of this alone restores those, too. */
   needs?(document: D): readonly string[];
+  /** What making it takes of the target's quota; default: nothing that is limited. */
+  quota?(document: D): readonly QuotaUse[];
   plan(context: Context, input: PlanInput<D>, scope: PlanScope): Promise<Planned>;
   /** Makes it, or for `reuse` and `update` finds it. What it makes is in the ledger until it is in the journal. */
   restore(context: Context, input: RestoreInput<D>): Promise<Restored>;

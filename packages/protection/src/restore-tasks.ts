@@ -10,6 +10,7 @@ import {
 } from "@permafrost/model";
 import { CodedError, isoTime, type Json } from "@permafrost/std";
 import { withoutCycles } from "./dependency-cycles.ts";
+import { quotaProblems } from "./plan-quotas.ts";
 import { pullIn } from "./pull-in.ts";
 import { References } from "./resolve-reference.ts";
 import type { Context, PlanScope } from "./resource-type.ts";
@@ -85,12 +86,15 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
     });
   }
   const resources = [...planned.values()];
+  const uses = resources
+    .filter((r) => r.action === "create")
+    .flatMap((r) => resourceType(r.type).quota?.(documents.get(resourceKeyText(r)) ?? null) ?? []);
   return {
     projectId: context.cloud.projectId,
     projectName: context.cloud.projectName,
     resources: withoutCycles(resources.map((r) => held(r, holds.get(resourceKeyText(r)) ?? []))),
     references: await references.all(),
-    problems: [],
+    problems: await quotaProblems(context.cloud, uses),
   };
 }
 

@@ -49,6 +49,8 @@ export interface Declaration {
    * journal has the object. `content`: objects equal to the request that were not there before it.
    */
   readonly mark: "description" | "name" | "content";
+  /** The service's name of the limit that it counts against. */
+  readonly quota?: string;
   /** The service refuses a second one of the same name in a project (with the hook `same`: a second one that is the same). */
   readonly unique?: boolean;
   /** Lists whose order means nothing, for comparison. */

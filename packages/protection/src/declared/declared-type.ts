@@ -22,6 +22,8 @@ export function declaredType(declaration: Declaration): ResourceType<DeclaredDoc
   return {
     type,
     discover: (context) => discover(declaration, context),
+    quota: () =>
+      declaration.quota === undefined ? [] : [{ service: declaration.collection.service, limit: declaration.quota, amount: 1 }],
     needs: ({ object }) =>
       referencesIn(object, declaration.references ?? {})
         .filter(({ reference }) => reference.optional !== true)
