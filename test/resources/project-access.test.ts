@@ -107,7 +107,7 @@ describe("an administrator backs up a project that it has no role in", () => {
 
   it("is refused to a plain member", async () => {
     const refused = run("s5", { kind: "discover", source: { cloud: "member", project: "globex", grant: true }, selection: all });
-    await expect(refused).rejects.toSatisfy((e) => CodedError.is(e, "FORBIDDEN"));
+    await expect(refused).rejects.toSatisfy((e) => CodedError.is(e, "PROJECT_UNKNOWN"));
   });
 });
 

@@ -4,6 +4,7 @@
  */
 
 import {
+  type CloudTarget,
   EMPTY_STATS,
   type PlannedResource,
   type ResourceResult,
@@ -19,15 +20,19 @@ import { targetsOf } from "./restore-apply.ts";
 import { resourceOfStep } from "./restore-graph.ts";
 import { cancelledOrThrow, endSession, enterPhase, type RunContext } from "./run-context.ts";
 import type { VerifySpec } from "./session-spec.ts";
+import { sweepCloud } from "./sweep.ts";
 import { toFailure } from "./task-entry.ts";
 
 /** Of a restore that has ended. */
 export async function runVerify(context: RunContext, spec: VerifySpec): Promise<void> {
+  let target: CloudTarget | undefined;
+  const sweep = async () => (target === undefined ? [] : await sweepCloud(context, spec, target));
   try {
     const restore = await context.store.get(spec.restoreId);
     if (restore === undefined)
       throw new CodedError("SESSION_UNKNOWN", `There is no session ${spec.restoreId}`, { facts: { session: spec.restoreId } });
     const saved = await savedPlan(context, spec.plan);
+    target = saved.options.target;
     for (const result of await context.store.allResults(restore)) {
       if (result.state !== "succeeded" && !isMade(result)) continue;
       const { failure: _, mismatches: _found, verified: _level, ...rest } = result;
@@ -35,11 +40,12 @@ export async function runVerify(context: RunContext, spec: VerifySpec): Promise<
     }
     await enterPhase(context, "verify", { source: restore.source });
     await verifyPlan(context, spec, saved, spec.level);
-    await endSession(context, sessionOutcome(context.view.resources().map((r) => r.state)));
+    const warnings = await sweep();
+    await endSession(context, sessionOutcome(context.view.resources().map((r) => r.state)), { warnings });
   } catch (error) {
     const cancelled = cancelledOrThrow(context, error);
     await context.board.cancelAll(spec.sessionId, context.stopped);
-    await endSession(context, cancelled ? "cancelled" : "failed", { failure: toFailure(error) });
+    await endSession(context, cancelled ? "cancelled" : "failed", { failure: toFailure(error), warnings: await sweep() });
   }
 }
 

@@ -37,7 +37,8 @@ export async function runRestore(context: RunContext, spec: RestoreSpec): Promis
     };
     if (spec.dryRun) {
       const conflicts = context.view.resources().some((r) => r.state === "failed");
-      await endSession(context, conflicts ? "partial" : "succeeded", { source, plan: root });
+      const warnings = await sweepCloud(context, spec, saved.options.target);
+      await endSession(context, conflicts ? "partial" : "succeeded", { source, plan: root, warnings });
       return;
     }
     await enterPhase(context, "apply", { source, plan: root });
@@ -47,10 +48,8 @@ export async function runRestore(context: RunContext, spec: RestoreSpec): Promis
     await endSession(context, sessionOutcome(context.view.resources().map((r) => r.state)), { warnings });
   } catch (error) {
     const cancelled = cancelledOrThrow(context, error);
-    // Not by the phase: a session that was taken over begins at its plan again, with the tasks of its former leader still about.
-    const tasks = await context.board.cancelAll(spec.sessionId, context.stopped);
-    const touched = tasks.some((id) => id.startsWith("apply-") || id.startsWith("finish-"));
-    const warnings = touched ? await sweepCloud(context, spec, spec.options.target) : [];
+    await context.board.cancelAll(spec.sessionId, context.stopped);
+    const warnings = await sweepCloud(context, spec, spec.options.target);
     await endSession(context, cancelled ? "cancelled" : "failed", { failure: toFailure(error), warnings });
   }
 }

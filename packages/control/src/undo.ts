@@ -3,7 +3,7 @@
  * found there and used is not touched. Run again it goes on where it stopped; a second undo finds nothing to do.
  */
 
-import { EMPTY_STATS, type SavedPlan, sessionOutcome } from "@permafrost/model";
+import { type CloudTarget, EMPTY_STATS, type SavedPlan, sessionOutcome } from "@permafrost/model";
 import { savedPlan } from "./restore.ts";
 import { undoOrder } from "./restore-graph.ts";
 import { cancelledOrThrow, endSession, enterPhase, type RunContext } from "./run-context.ts";
@@ -13,8 +13,11 @@ import { toFailure } from "./task-entry.ts";
 
 export async function runUndo(context: RunContext, spec: UndoSpec): Promise<void> {
   const { view, board } = context;
+  let target: CloudTarget | undefined;
+  const sweep = async () => (target === undefined ? [] : await sweepCloud(context, spec, target));
   try {
     const saved = await savedPlan(context, spec.plan);
+    target = saved.options.target;
     const levels = undoOrder(saved.plan.resources);
     for (const { type, id, name } of levels.flat())
       view.setResource({ type, id, name, state: "pending", streams: {}, stats: EMPTY_STATS, warnings: [] });
@@ -42,13 +45,13 @@ export async function runUndo(context: RunContext, spec: UndoSpec): Promise<void
         },
       });
     }
-    const warnings = await sweepCloud(context, spec, saved.options.target);
+    const warnings = await sweep();
     const touched = view.resources().filter((r) => r.state !== "skipped");
     await endSession(context, touched.length === 0 ? "succeeded" : sessionOutcome(touched.map((r) => r.state)), { warnings });
   } catch (error) {
     const cancelled = cancelledOrThrow(context, error);
     await board.cancelAll(spec.sessionId, context.stopped);
-    await endSession(context, cancelled ? "cancelled" : "failed", { failure: toFailure(error) });
+    await endSession(context, cancelled ? "cancelled" : "failed", { failure: toFailure(error), warnings: await sweep() });
   }
 }
 

@@ -12,7 +12,7 @@ export interface CloudTarget {
   readonly cloud: string;
   /** Name or id; default: the project of the credentials. */
   readonly project?: string;
-  /** The credentials are an administrator's, who gives itself its roles on the project for the time of the session. */
+  /** If the credentials are an administrator's in their own project, it gives itself its roles on this one for the time of the session. */
   readonly grant?: boolean;
 }
 

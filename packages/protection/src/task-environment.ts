@@ -3,7 +3,7 @@
 import type { CloudTarget, SessionId } from "@permafrost/model";
 import type { Cloud } from "@permafrost/openstack";
 import type { Repository, Writer } from "@permafrost/repository";
-import type { Clock } from "@permafrost/std";
+import { type Clock, CodedError } from "@permafrost/std";
 import { Ledger } from "./ledger.ts";
 import { grantAccess, grantKind } from "./project-access.ts";
 import { finderOf } from "./reference-kinds.ts";
@@ -34,7 +34,8 @@ export async function contextOf(
   const journal = new RestoreJournal(records, journalId);
   const home = () => environment.openCloud({ cloud: target.cloud });
   const access = { kinds: [grantKind(home)], records, sessionId: scope.sessionId, clock, signal };
-  const grants = target.grant === true ? await grantAccess(await home(), target, new Ledger(access)) : new Set<string>();
+  const admin = target.grant === true && target.project !== undefined ? await home().catch(noProject) : undefined;
+  const grants = admin === undefined ? new Set<string>() : await grantAccess(admin, target, new Ledger(access));
   const cloud = await environment.openCloud(target);
   const kinds = [
     ...access.kinds,
@@ -62,6 +63,12 @@ export async function contextOf(
     nameOf,
     grants,
   };
+}
+
+/** Credentials that clouds.yaml gives no project of their own are nobody's administrator. */
+function noProject(error: unknown): undefined {
+  if (CodedError.is(error, "PROJECT_UNKNOWN")) return undefined;
+  throw error;
 }
 
 async function lookUp(cloud: Cloud, kind: string, id: string): Promise<string> {

@@ -1,6 +1,7 @@
 /** Requests of the control API as the model has them. Throws REQUEST_INVALID, naming the field. */
 
 import {
+  type CloudTarget,
   isRestorePoint,
   type RestoreMaps,
   type RestoreOptions,
@@ -23,12 +24,17 @@ export function restoreOptionsOf(request: control.StartRestoreRequest): RestoreO
   if (request.cloud === "") throw invalid("cloud", "Say which cloud to restore into, as named in clouds.yaml");
   const powerOn = oneOf("power_on", POWER_RULES, request.powerOn);
   return {
-    target: { cloud: request.cloud, ...(request.project === "" ? {} : { project: request.project }) },
+    target: targetOf(request),
     maps: mapsOf(request.maps),
     onConflict: oneOf("on_conflict", CONFLICT_RULES, request.onConflict),
     ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
     ...(powerOn === "as-backed-up" ? {} : { powerOn }),
   };
+}
+
+/** In a project that is named, an administrator may first have to give itself a role. */
+export function targetOf({ cloud, project }: { readonly cloud: string; readonly project: string }): CloudTarget {
+  return project === "" ? { cloud } : { cloud, project, grant: true };
 }
 
 function mapsOf(maps: readonly control.NameMap[]): RestoreMaps {

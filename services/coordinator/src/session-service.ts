@@ -3,7 +3,7 @@
 import { type Coordinator, endedRestore, idlePlan, restorePlan, type SessionView } from "@permafrost/control";
 import type { control } from "@permafrost/rpc";
 import { type Clock, CodedError } from "@permafrost/std";
-import { checkRestorePoint, invalid, restoreOptionsOf, selectionOf, verifyLevelOf } from "./requests.ts";
+import { checkRestorePoint, invalid, restoreOptionsOf, selectionOf, targetOf, verifyLevelOf } from "./requests.ts";
 import { wirePlan, wireResource, wireSession, wireView } from "./wire.ts";
 
 /** A watcher hears of changes at most this often. */
@@ -22,7 +22,7 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
         const record = await coordinator.start(repository, {
           kind: "backup",
           input: "tenant",
-          target: { cloud, ...(project === "" ? {} : { project }) },
+          target: targetOf({ cloud, project }),
           selection: selectionOf(selection),
         });
         return { sessionId: record.id };
