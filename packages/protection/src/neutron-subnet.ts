@@ -2,6 +2,8 @@
  * neutron.subnet. A DHCP server takes an address as soon as it may, so a subnet is made without one and gets it in the finish step,
  * when every port of the restore has its address. IPv6 modes can only be said with DHCP on (neutron/db/db_base_plugin_v2.py
  * `_validate_ipv6_attributes`): those subnets have it from the start; their addresses come from the ports' MAC, unless they are stateful.
+ *
+ * The VPN agent of OVN makes a subnet of its own for every router with a VPN service, in the tenant's name: it comes again with the service.
  */
 
 import { SUBNETS } from "@permafrost/openstack";
@@ -46,6 +48,8 @@ export const neutronSubnet = declaredType({
   quota: "subnet",
   mark: "description",
   reported: { segment_id: "segments are the operator's" },
+  // neutron_vpnaas/services/vpn/service_drivers/ovn_ipsec.py TRANSIT_SUBNET_PREFIX
+  isDerived: (subnet) => /^vpn-transit-subnet-[0-9a-f-]{36}$/.test(String(subnet.name ?? "")),
   hooks: {
     // Two subnets of a network cannot overlap: the same CIDR is the same subnet, whatever its name.
     same: async ({ cloud }, { document }, scope) => {
