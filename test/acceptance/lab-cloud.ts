@@ -12,7 +12,7 @@ const LAB = join(import.meta.dirname, "../lab/lab");
 export async function openLab(prefix: string): Promise<CloudUnderTest> {
   await lab(["up"]);
   await lab(["seed", "--storage", "--prefix", prefix]);
-  const folder = join(import.meta.dirname, "../lab/run", process.env.LAB_NAME ?? "openstack-lab");
+  const folder = labFolder();
   const names = { source: `${prefix}-acme`, target: `${prefix}-target` };
   return {
     osConfigFile: join(folder, "clouds.yaml"),
@@ -28,8 +28,13 @@ export async function openLab(prefix: string): Promise<CloudUnderTest> {
   };
 }
 
+/** Where the lab leaves what is for its clients. */
+export function labFolder(): string {
+  return join(import.meta.dirname, "../lab/run", process.env.LAB_NAME ?? "openstack-lab");
+}
+
 /** Its standard output; what it says on standard error is passed on. */
-async function lab(args: readonly string[]): Promise<string> {
+export async function lab(args: readonly string[]): Promise<string> {
   const child = spawn(LAB, args, { stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -1,8 +1,9 @@
 /**
  * `npm run accept`: the acceptance suite on a real OpenStack, by default the lab of test/lab, which it brings up and seeds.
  *
- * OS_CLOUD or --cloud names the project that is backed up: `P-acme` of the lab (default pf-acme), or `fake` for the fake cloud. The last line is
- * `N passed, N failed`; the exit status is 0 only if all passed. --keep leaves the data directory and log for a look.
+ * OS_CLOUD or --cloud names the project that is backed up: `P-acme` of the lab (default pf-acme), or `fake` for the fake cloud, which has only the
+ * storage suite. The full suite has the project `Pfull-acme`. The last line is `N passed, N failed`; the exit status is 0 only if all passed.
+ * --keep leaves the data directory and log for a look.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";
@@ -11,63 +12,96 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "@permafrost/std";
 import type { CloudUnderTest } from "./cloud-under-test.ts";
+import { openFullLab } from "./full/full-cloud.ts";
+import { fullSuite } from "./full/suite.ts";
 import { openLab } from "./lab-cloud.ts";
+import type { Suite } from "./story.ts";
 import { acceptanceSuite } from "./suite.ts";
 
-const USAGE = `usage: npm run accept -- [--cloud NAME] [--keep]
+const USAGE = `usage: npm run accept -- [--cloud NAME] [--suite NAME] [--keep]
 
   --cloud NAME   P-acme: the lab's storage tenant of that prefix (default: OS_CLOUD, then pf-acme); it is emptied and
-                 seeded anew. fake: the fake cloud of the tests
+                 seeded anew, and so is the full tenant Pfull-acme. fake: the fake cloud of the tests
+  --suite NAME   storage (default: images, volumes, objects) or full (every service)
   --keep         keep the data directory and the log of all commands
 `;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { cloud: { type: "string" }, keep: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+    options: {
+      cloud: { type: "string" },
+      suite: { type: "string" },
+      keep: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
   });
   if (values.help) {
     process.stdout.write(USAGE);
     return 0;
   }
   const name = values.cloud ?? process.env.OS_CLOUD ?? "pf-acme";
-  const prefix = /^([a-z][a-z0-9]{0,15})-acme$/.exec(name)?.[1];
+  const prefix = /^([a-z][a-z0-9]{0,11})-acme$/.exec(name)?.[1];
   if (prefix === undefined && name !== "fake") {
     process.stderr.write(`${name} is not a tenant whose bytes are known.\n\n${USAGE}`);
     return 2;
   }
+  const suites = prefix === undefined ? ["storage"] : ["storage", "full"];
+  if (values.suite !== undefined && !suites.includes(values.suite)) {
+    process.stderr.write(`${name} has no suite ${values.suite}.\n\n${USAGE}`);
+    return 2;
+  }
   const directory = await mkdtemp(join(tmpdir(), "permafrost-accept-"));
-  let passed = 0;
-  let failed = 0;
-  let close = async () => {};
+  const count = { passed: 0, failed: 0 };
+  for (const suite of values.suite === undefined ? ["storage"] : [values.suite]) {
+    await tell(count, () => (suite === "full" ? openFull(prefix ?? "", directory) : openStorage(prefix, directory)), name);
+  }
+  if (values.keep || count.failed > 0) process.stdout.write(`log and data: ${directory}\n`);
+  else await rm(directory, { recursive: true, force: true });
+  process.stdout.write(`${count.passed} passed, ${count.failed} failed\n`);
+  return count.failed === 0 ? 0 : 1;
+}
+
+/** Runs the cases of one suite, counts them and prints a line for each. */
+async function tell(count: { passed: number; failed: number }, open: () => Promise<Suite>, cloudName: string): Promise<void> {
+  let suite: Suite | undefined;
   try {
-    const cloud: CloudUnderTest = prefix === undefined ? await openFake(directory) : await openLab(prefix);
-    const suite = acceptanceSuite(cloud, directory);
-    close = async () => {
-      await suite.close();
-      await cloud.close();
-    };
+    suite = await open();
     for (const { name: title, run } of suite.cases) {
       const startedAt = systemClock.monotonic();
       const seconds = () => ((systemClock.monotonic() - startedAt) / 1000).toFixed(1).padStart(6);
       try {
         await run();
-        passed += 1;
+        count.passed += 1;
         process.stdout.write(`ok   ${seconds()} s  ${title}\n`);
       } catch (error) {
-        failed += 1;
+        count.failed += 1;
         process.stdout.write(`FAIL ${seconds()} s  ${title}\n${indent(error)}\n`);
       }
     }
   } catch (error) {
-    failed += 1;
-    process.stdout.write(`FAIL            ${name} cannot be used\n${indent(error)}\n`);
+    count.failed += 1;
+    process.stdout.write(`FAIL            ${cloudName} cannot be used\n${indent(error)}\n`);
   } finally {
-    await close();
-    if (values.keep || failed > 0) process.stdout.write(`log and data: ${directory}\n`);
-    else await rm(directory, { recursive: true, force: true });
+    await suite?.close();
   }
-  process.stdout.write(`${passed} passed, ${failed} failed\n`);
-  return failed === 0 ? 0 : 1;
+}
+
+async function openStorage(prefix: string | undefined, directory: string): Promise<Suite> {
+  const cloud: CloudUnderTest = prefix === undefined ? await openFake(directory) : await openLab(prefix);
+  const suite = acceptanceSuite(cloud, directory);
+  return {
+    cases: suite.cases,
+    close: async () => {
+      await suite.close();
+      await cloud.close();
+    },
+  };
+}
+
+async function openFull(prefix: string, directory: string): Promise<Suite> {
+  return fullSuite(await openFullLab(`${prefix}full`), directory, (line) => {
+    process.stdout.write(`               ${line}\n`);
+  });
 }
 
 async function openFake(directory: string): Promise<CloudUnderTest> {

@@ -13,48 +13,7 @@ import type { CloudUnderTest } from "./cloud-under-test.ts";
 import { compareInventories, compareWithManifest, leftovers } from "./compare.ts";
 import type { Inventory, TenantManifest } from "./inventory.ts";
 import { type Outcome, type Permafrost, startPermafrost } from "./permafrost.ts";
-
-export interface Case {
-  readonly name: string;
-  run(): Promise<void>;
-}
-
-export interface Suite {
-  readonly cases: readonly Case[];
-  /** Stops what a case left running. Safe to repeat. */
-  close(): Promise<void>;
-}
-
-/** A session as `-f json` prints it; byte counts are numbers. */
-interface SessionJson {
-  readonly id: string;
-  readonly kind: string;
-  readonly state: string;
-  readonly parent_id: string | null;
-  readonly project_id: string | null;
-  readonly logical_size: number;
-  readonly read_size: number;
-  readonly new_size: number;
-  readonly resources: number;
-  readonly failed: number;
-  readonly consistency_window_ms: number;
-  readonly resource_list: readonly ResourceJson[];
-}
-
-interface ResourceJson {
-  readonly type: string;
-  readonly id: string;
-  readonly name: string;
-  readonly state: string;
-  readonly logical_size: number | null;
-  readonly read_size: number | null;
-  readonly new_size: number | null;
-  readonly source_hash: string | null;
-  readonly action: string | null;
-  readonly verified: string | null;
-  readonly target_id: string | null;
-  readonly mismatches: readonly string[];
-}
+import { fails, needed, type ResourceJson, type SessionJson, type Suite, same, tail } from "./story.ts";
 
 const REPOSITORY = "acceptance";
 const BLOCK_BYTES = 65_536;
@@ -96,7 +55,7 @@ export function acceptanceSuite(cloud: CloudUnderTest, directory: string): Suite
   const restore = (session: SessionJson | undefined) =>
     restoreArguments(cloud, needed(session, "the backup"), needed(known.firstManifest, "the manifest"));
 
-  const cases: Case[] = [
+  const cases: Suite["cases"][number][] = [
     {
       name: "the tenant holds the bytes of its manifest",
       async run() {
@@ -367,30 +326,4 @@ function changedBytes(before: TenantManifest, after: TenantManifest, container: 
 
 function changedVolume(before: TenantManifest | undefined, after: TenantManifest | undefined) {
   return before?.volumes.find((one) => one.sha256 !== after?.volumes.find((other) => other.id === one.id)?.sha256);
-}
-
-async function fails(pending: Promise<Outcome>, exitCode: number): Promise<void> {
-  const outcome = await pending;
-  assert.equal(outcome.exitCode, exitCode, tail(outcome));
-  assert.notEqual(outcome.stderr.trim(), "", "an error is explained on standard error");
-  assert.doesNotMatch(outcome.stderr, /^\s+at .*:\d+:\d+\)?$/m, "no stack trace");
-}
-
-/** Asserts that a list of differences is empty, and shows the list when it is not. */
-function same(differences: readonly string[], what = "differences"): void {
-  assert.deepEqual(differences, [], `${what}:\n  ${differences.slice(0, 40).join("\n  ")}`);
-}
-
-function needed<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new Error(`${what} is missing because an earlier case failed`);
-  return value;
-}
-
-/** What it said about itself, without progress. */
-function tail({ stdout, stderr }: Outcome): string {
-  const said = stderr
-    .split("\n")
-    .filter((line) => !/^(backup|restore|check) \S+ {2}/.test(line))
-    .join("\n");
-  return (said.trim() === "" ? stdout : said).slice(-3000).trim();
 }

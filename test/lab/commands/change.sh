@@ -4,6 +4,6 @@
 . "$here/commands/options.sh"
 if [ -z "$storage" ] || [ ${#rest[@]} != 0 ]; then usage "change wants --storage"; fi
 need_running
-docker exec "$name" test -e "/run/lab/tenants/$prefix/manifest.json" || die "there is no tenant $prefix-acme" "lab seed --storage --prefix $prefix"
+docker exec "$name" test -e "$folder/manifest.json" || die "there is no tenant $prefix-acme" "lab seed --storage --prefix $prefix"
 storage_tenant change
-say "changed; $out/$prefix-manifest.json is up to date"
+say "changed; $out/$manifest is up to date"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # sourced by seed.sh, change.sh and verify.sh, after ../lab
-# The options of the storage tenant: sets `storage` and `prefix`, leaves the rest in `rest`.
+# Which tenant: sets `storage`, `prefix` and `manifest`, leaves the rest of the options in `rest`.
 
-storage='' prefix=pf rest=()
+storage='' prefix='' rest=()
 while [ $# -gt 0 ]; do
   case $1 in
     --storage) storage=1 ;;
@@ -12,13 +12,27 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -n "$storage" ] || [ "$prefix" = pf ] || usage "--prefix belongs to --storage"
+# The two tenants have the same names of projects, so they have different prefixes.
+if [ -n "$storage" ]; then prefix=${prefix:-pf} folder=/run/lab/tenants/$prefix; else prefix=${prefix:-full} folder=/run/lab/tenants/$prefix-full; fi
+manifest=$prefix-manifest.json
 
-# storage_tenant COMMAND: runs tenants/storage/tenant.py inside and hands out what it leaves for clients.
+# Hands out what a program of a tenant leaves for clients.
+hand_out() {
+  write_clouds
+  inside cat "$folder/manifest.json" > "$out/$manifest"
+}
+
+# storage_tenant COMMAND: runs tenants/storage/tenant.py in the lab's container.
 storage_tenant() {
-  docker exec "$name" mkdir -p "/run/lab/tenants/$prefix"
+  docker exec "$name" mkdir -p "$folder"
   inside sh -c 'cat > /run/lab/tenants/tenant.json' < "$here/tenants/storage/tenant.json"
   inside python3 - "$1" "$prefix" < "$here/tenants/storage/tenant.py" || die "$1 --storage failed" "the reason is above"
-  write_clouds
-  inside cat "/run/lab/tenants/$prefix/manifest.json" > "$out/$prefix-manifest.json"
+  hand_out
+}
+
+# full_tenant PROGRAM ARGUMENTS...: runs a program of tenants/full in the lab's container, which has its disks.
+full_tenant() {
+  # shellcheck disable=SC2016  # for the shell inside
+  tar -C "$here/tenants" -c full \
+    | inside sh -c 'folder=$(mktemp -d) && tar -x -C "$folder" && python3 "$folder/full/$0" "$@" </dev/null; status=$?; rm -rf "$folder"; exit $status' "$@"
 }

@@ -4,11 +4,7 @@
 . "$here/commands/options.sh"
 [ ${#rest[@]} = 0 ] || usage "verify: unknown option: ${rest[0]}"
 need_running
-manifest=acme-manifest.json seed='lab seed' program=full/verify.py
-if [ -n "$storage" ]; then manifest=$prefix-manifest.json seed="lab seed --storage --prefix $prefix" program=storage/verify.py; fi
-[ -e "$out/$manifest" ] || die "nothing to verify: $out/$manifest is missing" "$seed makes it"
-if [ -n "$storage" ]; then
-  . "$here/commands/inventory.sh" "$prefix-acme" | beside python3 -c "$(cat "$here/tenants/$program")" "/lab/$manifest"
-else
-  beside python3 - < "$here/tenants/$program"
-fi
+tenant=full options=(--full)
+if [ -n "$storage" ]; then tenant=storage options=(); fi
+[ -e "$out/$manifest" ] || die "nothing to verify: $out/$manifest is missing" "lab seed ${storage:+--storage }--prefix $prefix makes it"
+. "$here/commands/inventory.sh" "$prefix-acme" "${options[@]}" | beside python3 "/tenants/$tenant/verify.py" "/lab/$manifest"

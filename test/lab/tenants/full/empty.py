@@ -1,4 +1,4 @@
-"""Delete every object of the project of OS_CLOUD, in the right order, and prove it: python3 empty.py [--users]
+"""Delete every object of the project of OS_CLOUD, an administrator's, in the right order, and prove it: python3 empty.py [--users]
 
 The project stays, with its name and its people; quotas go back to the defaults and the `default` security group to its first
 state. --users: also the users whose default project this is, and the groups with a role in it. Exit status 1: something stayed.
@@ -138,7 +138,8 @@ def secrets(cloud, found):
 
 
 def zones(cloud, found):
-    everything(cloud.dns, 'zones', found['designate.zone'], 'zone')
+    deepest = sorted(found['designate.zone'], key=lambda zone: -zone['name'].count('.'))   # a zone goes after its subzones
+    everything(cloud.dns, 'zones', deepest, 'zone')
 
 
 def default_quotas(cloud, admin):

@@ -1,8 +1,8 @@
-"""Print every resource of the project of OS_CLOUD with all its fields, as JSON: python3 inventory.py [--data]
+"""Print every resource of the project of OS_CLOUD with all its fields, as JSON: python3 inventory.py [--fields]
 
     {"projectId", "resources": {type: [raw body, ...]}, "data": {type: {id: {"sha256", "bytes"}}}}
 
-`data`, with --data: every active image, every volume (through an image of it), every object as sent ("container/name", and
+`data`, without --fields: every active image, every volume (through an image of it), every object as sent ("container/name", and
 "container/name@version"), the root disk of every stopped image-booted server (through createImage, as raw bytes) and every
 secret's payload. Everything made for the reading is removed again.
 """
@@ -101,7 +101,7 @@ def main(options):
     found = resources.read(cloud, admin)
     say('%d resources of %d types' % (sum(map(len, found.values())), len(found)))
     answer = {'projectId': cloud.project, 'resources': found}
-    if '--data' in options:
+    if '--fields' not in options:
         answer['data'] = data(cloud, found)
     json.dump(answer, sys.stdout, indent=1, ensure_ascii=False, sort_keys=True)
     print()

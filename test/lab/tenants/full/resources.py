@@ -41,7 +41,7 @@ def network(cloud, found):
     for kind, path in NETWORK.items():
         rows = absent(lambda: cloud.network.all('/%s?project_id=%s' % (path, cloud.project), path.split('/')[-1].replace('-', '_')))
         if rows is not None:
-            found['neutron.' + kind] = [r for r in owned(rows, cloud.project) if (r.get('project_id') or r.get('tenant_id'))]
+            found['neutron.' + kind] = [r for r in owned(rows, cloud.project) if (r.get('project_id') or r.get('tenant_id')) and not r.get('name', '').startswith('vpn-transit-')]
     labels = {label['id'] for label in found.get('neutron.metering-label', ())}
     if labels:   # a rule has no owner but its label
         found['neutron.metering-label-rule'] = [r for r in cloud.network.all('/metering/metering-label-rules', 'metering_label_rules') if r['metering_label_id'] in labels]

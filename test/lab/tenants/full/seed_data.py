@@ -21,7 +21,7 @@ def image(t, name, data, disk_format, **fields):
     t.ids['image-' + name] = made
     if data is not None:
         t.cloud.image.raw('PUT', '/images/%s/file' % made, data=data, headers={'Content-Type': 'application/octet-stream'})
-        t.manifest['glance.image'][made] = {'name': name, 'sha256': sha256(data), 'bytes': len(data)}
+        t.data['glance.image'][made] = {'name': name, 'sha256': sha256(data), 'bytes': len(data)}
     return made
 
 
@@ -65,7 +65,7 @@ def write(t, volume, name, size, writes, base=b''):
     while position < size:
         digest.update(bytes(min(16 * MIB, size - position)))
         position += min(16 * MIB, size - position)
-    t.manifest['cinder.volume'][volume] = {'name': name, 'sha256': digest.hexdigest(), 'bytes': size}
+    t.data['cinder.volume'][volume] = {'name': name, 'sha256': digest.hexdigest(), 'bytes': size}
 
 
 def volume(t, name, gib=1, **fields):
@@ -93,12 +93,12 @@ def volumes(t):
 
 def snapshots(t):
     c, data = t.cloud, t.ids['volume-data']
-    before = dict(t.manifest['cinder.volume'][data])
+    before = dict(t.data['cinder.volume'][data])
     snapshot = c.volume('POST', '/snapshots', {'snapshot': {'volume_id': data, 'name': 'before-upgrade', 'description': 'before upgrade', 'metadata': {'reason': 'upgrade'}}})['snapshot']['id']
     wait(lambda: c.volume('GET', '/snapshots/' + snapshot)['snapshot'], 'available', 'volume snapshot')
     clone = volume(t, 'of-snapshot', snapshot_id=snapshot)
     available(t, clone)
-    t.manifest['cinder.volume'][clone] = dict(before, name='of-snapshot')
+    t.data['cinder.volume'][clone] = dict(before, name='of-snapshot')
     # The volume goes on after its snapshot was taken.
     write(t, data, 'data', GIB, [(0, pattern('volume-data', 8 * MIB)), (512 * MIB, pattern('late', 2 * MIB)), (GIB - MIB, pattern('tail-data', MIB))])
 
@@ -145,7 +145,7 @@ def objects(t):
     def put(container, name, data, query='', note=True, **headers):
         answer = api.raw('PUT', quoted(container, name) + query, data=data, headers={k.replace('_', '-'): v.encode().decode('latin-1') for k, v in headers.items()})
         if note:
-            t.manifest['swift.object'][container + '/' + name] = {'sha256': sha256(data), 'bytes': len(data)}
+            t.data['swift.object'][container + '/' + name] = {'sha256': sha256(data), 'bytes': len(data)}
         return answer
     make('', X_Account_Meta_Company='Acme', X_Account_Meta_Temp_URL_Key='acme-temp-key')
     make('documents', X_Container_Meta_Owner='legal', X_Container_Read='.r:*,.rlistings', X_Container_Meta_Web_Index='index.html')
@@ -180,9 +180,9 @@ def objects(t):
     put('large', 'static.bin', json.dumps(rows).encode(), '?multipart-manifest=put', note=False, X_Object_Meta_Kind='slo', Content_Type='application/x-lab')
     put('large', 'dynamic.bin', b'', note=False, X_Object_Manifest='large_segments/dlo/part-')
     dynamic = b''.join(pattern('dlo-%d' % k, MIB) for k in range(3))
-    t.manifest['swift.object'].update({'large/static.bin': {'sha256': whole.hexdigest(), 'bytes': 6 * MIB}, 'large/dynamic.bin': {'sha256': sha256(dynamic), 'bytes': len(dynamic)}})
+    t.data['swift.object'].update({'large/static.bin': {'sha256': whole.hexdigest(), 'bytes': 6 * MIB}, 'large/dynamic.bin': {'sha256': sha256(dynamic), 'bytes': len(dynamic)}})
     put('documents', 'link-to-q1', b'', note=False, X_Symlink_Target='documents/reports/q1.txt')
-    t.manifest['swift.object']['documents/link-to-q1'] = t.manifest['swift.object']['documents/reports/q1.txt']
+    t.data['swift.object']['documents/link-to-q1'] = t.data['swift.object']['documents/reports/q1.txt']
 
 
 STEPS = (images, volumes, snapshots, groups, encrypted)

@@ -1,15 +1,15 @@
 """The network half of the full tenant: address plan, groups, networks, routers, ports, floating IPs, sharing, VPN."""
 
 
-def made(tenant, cloud, path, key, name, **fields):
-    """Makes one object, remembers its id under `name`, sets its tags."""
+def made(tenant, cloud, path, key, label, **fields):
+    """Makes one object, remembers its id under `label`, sets its tags."""
     tags = fields.pop('tags', None)
     if 'name' not in fields and key not in ('floatingip', 'security_group_rule', 'rbac_policy'):
-        fields['name'] = name
+        fields['name'] = label
     row = cloud.network('POST', '/' + path, {key: fields})[key]
-    tenant.ids[name] = row['id']
+    tenant.ids[label] = row['id']
     if tags:
-        cloud.network('PUT', '/%s/%s/tags' % (path, row['id']), {'tags': tags})
+        cloud.network('PUT', '/%s/%s/tags' % (path.removeprefix('qos/'), row['id']), {'tags': tags})
     return row
 
 

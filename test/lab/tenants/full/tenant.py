@@ -25,7 +25,7 @@ def pattern(label, size):
 class Tenant:
     """`cloud`: the member of P-acme everything is made as; `user`: another member; `admin`: the lab's administrator.
 
-    `ids` holds what the parts make, by short names; `manifest` what `lab verify` compares.
+    `ids` holds what the parts make, by short names; `data` what `lab verify` compares: type -> id -> SHA-256 and size.
     """
 
     def __init__(self, prefix):
@@ -34,8 +34,9 @@ class Tenant:
         self.base = yaml.safe_load(open('/run/lab/clouds.yaml'))['clouds']['lab-admin']
         self.admin, self.ids, self.roles = Cloud('lab-admin'), {}, {}
         self.projects = {side: '%s-%s' % (prefix, side) for side in ('acme', 'globex', 'target')}
-        self.manifest = {'version': 1, 'prefix': prefix, 'glance.image': {}, 'cinder.volume': {}, 'swift.object': {}, 'barbican.secret': {}}
+        self.data = {'glance.image': {}, 'cinder.volume': {}, 'swift.object': {}, 'barbican.secret': {}}
         self.cloud = self.user = None
+        self.failed = False
 
     def spec(self, user, project):
         return dict(self.base, auth=dict(self.base['auth'], username=user, password=user + '-pw', project_name=project))
@@ -83,7 +84,7 @@ class Tenant:
                 self.ids[person.removeprefix(self.prefix + '-') + '@'] = user
                 for role in roles:
                     self.grant(project, role, 'users/' + user)
-        boss = self.make('user', 'users', self.prefix + '-admin', password=self.prefix + '-admin-pw', description='administrator in both projects')['id']
+        boss = self.ids['admin@'] = self.make('user', 'users', self.prefix + '-admin', password=self.prefix + '-admin-pw', description='administrator in both projects')['id']
         for side in ('acme', 'target'):
             self.grant(self.ids[side], 'admin', 'users/' + boss)
         with open(self.folder + '/clouds.yaml', 'w') as file:
@@ -123,9 +124,10 @@ class Tenant:
         self.admin.balance('PUT', '/quotas/' + acme, {'quota': {'load_balancer': 12, 'listener': 60}})
 
     def save(self):
-        self.manifest['projects'] = {side: {'id': self.ids[side], 'name': name} for side, name in self.projects.items()}
+        manifest = {'version': 2, 'prefix': self.prefix, 'data': self.data, 'projects': {side: {'id': self.ids[side], 'name': name} for side, name in self.projects.items()},
+                    'users': {name[:-1]: made for name, made in self.ids.items() if name.endswith('@')}}
         with open(self.folder + '/manifest.json.new', 'w', encoding='utf-8') as file:
-            json.dump(self.manifest, file, indent=1, ensure_ascii=False, sort_keys=True)
+            json.dump(manifest, file, indent=1, ensure_ascii=False, sort_keys=True)
         os.rename(self.folder + '/manifest.json.new', self.folder + '/manifest.json')
 
 

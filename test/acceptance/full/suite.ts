@@ -1,0 +1,150 @@
+/**
+ * The full suite: a project with one of everything is backed up, emptied to the last object, and restored; and restored into a second
+ * project beside the first. Once as an administrator of the project, once as a plain member.
+ *
+ * The cases are one story and run in order. What comes back is compared by a client that is not ours with what was noted before anything
+ * was deleted: every field of every resource, every byte of every disk, image, object and secret.
+ */
+
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Permafrost, startPermafrost } from "../permafrost.ts";
+import { needed, type SessionJson, type Suite, same, tail } from "../story.ts";
+import type { Scenario } from "./allowed-differences.ts";
+import { compareFull } from "./compare.ts";
+import type { FullCloud, FullManifest, Side } from "./full-cloud.ts";
+import type { FullInventory } from "./inventory.ts";
+import { missingTypes } from "./left-out.ts";
+
+const REPOSITORY = "acceptance";
+
+/** `print` gets what a reader of the run should know although nothing failed. */
+export function fullSuite(cloud: FullCloud, directory: string, print: (line: string) => void): Suite {
+  const dataDirectory = join(directory, "full");
+  let running: Permafrost | undefined;
+  const known: {
+    manifest?: FullManifest;
+    before?: FullInventory;
+    byAdministrator?: SessionJson;
+    byMember?: SessionJson;
+  } = {};
+
+  const session = async (...args: string[]): Promise<SessionJson> => {
+    const outcome = await needed(running, "permafrost up").run([...args, "-f", "json"]);
+    assert.ok([0, 3].includes(outcome.exitCode), `permafrost ${args.join(" ")} ended with ${outcome.exitCode}\n${tail(outcome)}`);
+    const result = JSON.parse(outcome.stdout) as SessionJson;
+    const failed = result.resource_list.filter((row) => ["failed", "skipped"].includes(row.state));
+    same(
+      failed.map(
+        (row) => `${row.type} ${row.name}: ${row.state} ${row.failure?.code ?? ""} ${row.failure?.message ?? row.reason ?? ""}`,
+      ),
+      `not done by ${args[0]}`,
+    );
+    same(
+      result.resource_list.flatMap((row) => (row.mismatches ?? []).map((one) => `${row.type} ${row.name}: ${one}`)),
+      "verify",
+    );
+    assert.equal(outcome.exitCode, 0, tail(outcome));
+    return result;
+  };
+  const backup = (osCloud: string) => session("backup", "--repository", REPOSITORY, "--os-cloud", osCloud);
+  const restore = (point: SessionJson | undefined, osCloud: string, ...options: string[]) =>
+    session("restore", needed(point, "the backup").id, "--repository", REPOSITORY, "--to-cloud", osCloud, ...options);
+
+  async function compare(side: Side, scenario: Scenario): Promise<void> {
+    const { users, projects } = needed(known.manifest, "the manifest");
+    const outside = Object.fromEntries([
+      ...Object.entries(users).map(([name, id]) => [id, `user ${name}`]),
+      [projects.globex.id, "the neighbour"],
+    ]);
+    const after = await cloud.inventory(side, "bytes");
+    const result = compareFull({ before: needed(known.before, "the inventory"), after, scenario, outside });
+    for (const line of result.leftOut) print(`left out: ${line}`);
+    print(`${result.rows} resources and the bytes of ${result.streams} streams compared`);
+    same(result.differences);
+  }
+
+  const cases: Suite["cases"] = [
+    {
+      name: "full: the project has one of everything, and the bytes of its manifest",
+      async run() {
+        known.manifest = await cloud.manifest();
+        const before = await cloud.inventory("source", "bytes");
+        known.before = before;
+        same(missingTypes(before.resources), "the project has no");
+        for (const [type, rows] of Object.entries(known.manifest.data)) {
+          for (const [id, { sha256, bytes }] of Object.entries(rows)) {
+            assert.deepEqual(before.data?.[type]?.[id], { sha256, bytes }, `${type} ${id}`);
+          }
+        }
+      },
+    },
+    {
+      name: "full: an administrator of the project backs up every resource of it",
+      async run() {
+        await mkdir(dataDirectory, { recursive: true });
+        running = await startPermafrost({
+          dataDirectory,
+          osConfigFile: cloud.osConfigFile,
+          logFile: join(directory, "full.log"),
+        });
+        const passphrase = join(directory, "full-passphrase");
+        await writeFile(passphrase, "correct horse battery staple\n", { mode: 0o600 });
+        const made = await running.run(["repository", "init", REPOSITORY, "--passphrase-file", passphrase]);
+        assert.equal(made.exitCode, 0, tail(made));
+        known.byAdministrator = await backup(cloud.administrator.source);
+      },
+    },
+    {
+      name: "full: a plain member backs up what a member can see",
+      async run() {
+        known.byMember = await backup(cloud.member.source);
+      },
+    },
+    {
+      name: "full: the backups changed nothing in the project and left nothing there",
+      async run() {
+        const { before } = known;
+        const after = await cloud.inventory("source", "fields");
+        const ids = (inventory: FullInventory) =>
+          Object.entries(inventory.resources)
+            .flatMap(([type, rows]) => rows.map((row) => `${type} ${String(row.id ?? row.name ?? "")}`))
+            .sort();
+        assert.deepEqual(ids(after), ids(needed(before, "the inventory")));
+      },
+    },
+    { name: "full: every object of the project is deleted", run: () => cloud.empty("source") },
+    {
+      name: "full: an administrator restores the emptied project",
+      run: async () => {
+        await restore(known.byAdministrator, cloud.administrator.source);
+      },
+    },
+    { name: "full: what came back is what was there, by another client", run: () => compare("source", "emptied") },
+    {
+      name: "full: a plain member restores a second project beside the first",
+      async run() {
+        const { projects } = needed(known.manifest, "the manifest");
+        const map = ["--map", `project:${projects.acme.id}=${projects.target.id}`];
+        await restore(known.byMember, cloud.member.target, ...map);
+      },
+    },
+    { name: "full: the second project is the first again, by another client", run: () => compare("target", "second") },
+    {
+      name: "full: SIGTERM stops everything in order",
+      async run() {
+        assert.equal(await needed(running, "permafrost up").stop(), 0);
+        running = undefined;
+      },
+    },
+  ];
+
+  return {
+    cases,
+    close: async () => {
+      await running?.stop();
+      running = undefined;
+    },
+  };
+}
