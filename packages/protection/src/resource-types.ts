@@ -24,6 +24,7 @@ import { neutronSubnetPool } from "./neutron-subnet-pool.ts";
 import { octaviaLoadBalancer } from "./octavia-load-balancer.ts";
 import { quotas } from "./quotas.ts";
 import type { ResourceType } from "./resource-type.ts";
+import { swiftAccount } from "./swift-account.ts";
 import { swiftContainer } from "./swift-container.ts";
 import { vpnConnection } from "./vpn-connection.ts";
 import { vpnEndpointGroup } from "./vpn-endpoint-group.ts";
@@ -65,6 +66,7 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(vpnConnection),
   listed(designateZone),
   listed(swiftContainer),
+  listed(swiftAccount),
 ];
 
 /** Throws RESOURCE_TYPE_UNKNOWN. */
