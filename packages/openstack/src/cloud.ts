@@ -7,6 +7,7 @@ import { type Clock, CodedError, type Random } from "@permafrost/std";
 import { findEndpoint } from "./auth/catalog.ts";
 import type { ServiceType } from "./auth/service-types.ts";
 import { openSession } from "./auth/session.ts";
+import { type ComputeService, computeService } from "./compute/compute-service.ts";
 import type { CloudConfig, DomainRef, ProjectRef } from "./config/cloud-config.ts";
 import { openServiceClient, type ServiceClient } from "./http/service-client.ts";
 import { type AgentOptions, openTransport } from "./http/transport.ts";
@@ -33,6 +34,7 @@ export interface Cloud {
   readonly image: ImageService;
   readonly volume: VolumeService;
   readonly object: ObjectService;
+  readonly compute: ComputeService;
   readonly projectId: string;
   readonly projectName: string;
   readonly projectDomainName: string;
@@ -93,6 +95,7 @@ export async function openCloud(config: CloudConfig, options: OpenCloudOptions):
       image: imageService(service("image")),
       volume: volumeService(service("block-storage")),
       object: objectService(service("object-store")),
+      compute: computeService(shared("compute")),
       projectId: token.project?.id ?? "",
       projectName: token.project?.name ?? "",
       projectDomainName: token.project?.domain.name ?? "",

@@ -21,6 +21,9 @@ import { neutronRouter } from "./neutron-router.ts";
 import { neutronSecurityGroup } from "./neutron-security-group.ts";
 import { neutronSubnet } from "./neutron-subnet.ts";
 import { neutronSubnetPool } from "./neutron-subnet-pool.ts";
+import { novaFlavor } from "./nova-flavor.ts";
+import { novaKeypair } from "./nova-keypair.ts";
+import { novaServerGroup } from "./nova-server-group.ts";
 import { octaviaLoadBalancer } from "./octavia-load-balancer.ts";
 import { quotas } from "./quotas.ts";
 import type { ResourceType } from "./resource-type.ts";
@@ -53,6 +56,9 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(neutronSubnet),
   listed(neutronRouter),
   listed(neutronPort),
+  listed(novaFlavor),
+  listed(novaKeypair),
+  listed(novaServerGroup),
   listed(glanceImage),
   listed(cinderVolume),
   listed(fwaasRule),

@@ -16,6 +16,10 @@ export interface CollectionSpec {
   readonly singular: string;
   /** The envelope of a list; also the start of `<plural>_links`. */
   readonly plural: string;
+  /** The service refuses filters: a listing is of everything. Whoever asks for some compares again, as for services that ignore filters. */
+  readonly unfiltered?: boolean;
+  /** The envelope of each object of a list; default none. */
+  readonly item?: string;
   /** Neutron: the alias of the extension that adds the collection. Without it the URL is 404. */
   readonly extension?: string;
   /** How an object is changed; default PUT. */
@@ -60,6 +64,7 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
     const href = spec.href === undefined ? undefined : object[spec.href];
     return typeof href === "string" ? { ...object, id: href.replace(/\/+$/, "").replace(/^.*\//, "") } : object;
   };
+  const listed = (object: ApiObject): ApiObject => (spec.item === undefined ? object : (object[spec.item] as ApiObject));
   const unwrap = (body: JsonObject): ApiObject => {
     const object = spec.singular === "" ? body : body[spec.singular];
     if (typeof object === "object" && object !== null && !Array.isArray(object)) return identified(object as ApiObject);
@@ -70,9 +75,9 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
     list: (query = {}, signal) =>
       listAll<Page, ApiObject>(client, {
         path,
-        query: { ...spec.listQuery, ...query },
+        query: { ...spec.listQuery, ...(spec.unfiltered === true ? {} : query) },
         expect: [200],
-        items: (page) => (page[spec.plural] as readonly ApiObject[]).map(identified),
+        items: (page) => (page[spec.plural] as readonly ApiObject[]).map(listed).map(identified),
         next: (page) => nextPage(page, spec.plural),
         signal,
       }),
