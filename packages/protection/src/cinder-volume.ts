@@ -104,7 +104,8 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
       return data;
     });
     // The snapshot stays until the sweep: should this worker die before its result is noted, the next begins again from it.
-    return { streams: { data: written.root }, stats: written.stats, consistency: "crash", sourceHash: "none" };
+    const consistency = frozen?.detail.consistency === "quiesced" ? "quiesced" : "crash";
+    return { streams: { data: written.root }, stats: written.stats, consistency, sourceHash: "none" };
   },
 
   quota: ({ sizeGiB }) => [

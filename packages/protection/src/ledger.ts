@@ -108,6 +108,12 @@ export class Ledger {
     }
   }
 
+  /** Notes what a request is going to make beside the object that it is for; before the request. Only the sweep looks for it. */
+  async expect(kind: string, subject: string, detail: Json): Promise<void> {
+    const name = this.nameOf(kind, subject);
+    if ((await this.#records.get(this.#keyOf(name))) === undefined) await this.#intend(this.#keyOf(name), { kind, name, detail });
+  }
+
   /** An attempt that died after it had removed the object struck its entry: the record then goes on from that version. */
   async #intend(key: string, entry: LedgerEntry): Promise<void> {
     for (let version = 1n; ; version += 2n) {

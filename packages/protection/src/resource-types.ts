@@ -23,6 +23,7 @@ import { neutronSubnet } from "./neutron-subnet.ts";
 import { neutronSubnetPool } from "./neutron-subnet-pool.ts";
 import { novaFlavor } from "./nova-flavor.ts";
 import { novaKeypair } from "./nova-keypair.ts";
+import { novaServer } from "./nova-server.ts";
 import { novaServerGroup } from "./nova-server-group.ts";
 import { octaviaLoadBalancer } from "./octavia-load-balancer.ts";
 import { quotas } from "./quotas.ts";
@@ -61,6 +62,7 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(novaServerGroup),
   listed(glanceImage),
   listed(cinderVolume),
+  listed(novaServer),
   listed(fwaasRule),
   listed(fwaasPolicy),
   listed(fwaasGroup),
