@@ -229,4 +229,53 @@ export const keystoneChecks: readonly Check[] = [
       await world.expect(404, "GET", `${world.urls.identity}/auth/projects`, { as: { token: dead } });
     },
   },
+  {
+    name: "keystone: groups, their members and inherited roles",
+    async run(world) {
+      const base = world.urls.identity;
+      const admin = { as: "admin" } as const;
+      const name = `fake-contract-group-${world.projectId.slice(0, 8)}`;
+      await world.expect(403, "GET", `${base}/groups`);
+      const made = await world.expect(201, "POST", `${base}/groups`, {
+        ...admin,
+        json: { group: { name, domain_id: "default" } },
+      });
+      const id = made.json?.group?.id;
+      world.later(() => world.ask("DELETE", `${base}/groups/${id}`, admin));
+      world.keys("group", made.json?.group, ["id", "name", "domain_id", "description", "links"]);
+      await world.expect(409, "POST", `${base}/groups`, { ...admin, json: { group: { name, domain_id: "default" } } });
+      const changed = await world.expect(200, "PATCH", `${base}/groups/${id}`, {
+        ...admin,
+        json: { group: { description: "d" } },
+      });
+      world.same("description", changed.json?.group?.description, "d");
+      const listed = await world.expect(200, "GET", `${base}/groups?name=${name}&domain_id=default`, admin);
+      world.same("by name", listed.json?.groups?.length, 1);
+      const member = `${base}/groups/${id}/users/${world.userId}`;
+      await world.expect(404, "DELETE", member, admin);
+      for (let time = 0; time < 2; time++) await world.expect(204, "PUT", member, admin);
+      const members = await world.expect(200, "GET", `${base}/groups/${id}/users`, admin);
+      world.same(
+        "members",
+        members.json?.users?.map((u: { id: string }) => u.id),
+        [world.userId],
+      );
+      const roles = (await world.expect(200, "GET", `${base}/roles`, admin)).json.roles;
+      const role = roles.find((each: { name: string }) => each.name === "reader").id;
+      const direct = `${base}/projects/${world.projectId}/groups/${id}/roles/${role}`;
+      const inherited = `${base}/OS-INHERIT/projects/${world.projectId}/groups/${id}/roles/${role}/inherited_to_projects`;
+      for (const url of [direct, inherited]) await world.expect(204, "PUT", url, admin);
+      const query = `role_assignments?group.id=${id}&scope.project.id=${world.projectId}&include_names=true`;
+      const rows = (await world.expect(200, "GET", `${base}/${query}`, admin)).json?.role_assignments ?? [];
+      world.same("rows", rows.length, 2);
+      const heir = rows.find((r: { scope: Record<string, unknown> }) => r.scope["OS-INHERIT:inherited_to"] === "projects");
+      world.keys("inherited", heir, ["links", "scope", "group", "role"]);
+      world.same("group's name", heir?.group?.name, name);
+      for (const url of [direct, inherited]) await world.expect(204, "DELETE", url, admin);
+      await world.expect(404, "DELETE", inherited, admin);
+      await world.expect(204, "DELETE", `${base}/groups/${id}`, admin);
+      const gone = await world.expect(404, "GET", `${base}/groups/${id}`, admin);
+      world.same("error", gone.json?.error?.message, `Could not find group: ${id}.`);
+    },
+  },
 ];

@@ -43,7 +43,8 @@ export class UserRoutes {
         String(wanted.password ?? this.#ids.newSecret()),
         String(wanted.domain_id ?? "default"),
       );
-      Object.assign(user, pick(wanted, ["enabled", "description", "email"]));
+      Object.assign(user, pick(wanted, ["enabled", "description", "email", "options"]));
+      if (typeof wanted.default_project_id === "string") user.defaultProjectId = wanted.default_project_id;
       call.created("user", user.id);
       return json(201, { user: userView(call)(user) });
     }
@@ -54,7 +55,10 @@ export class UserRoutes {
     if (user === undefined) return fault(404, `Could not find user: ${id}.`, "Not Found");
     if (rest[0] === "projects") return listOf(call, "projects", this.#ids.projectsOf(id).map(projectView(call)));
     if (rest[0] === "application_credentials") return this.#appCredentials(call, token, user, rest[1]);
-    if (rest[0] === "credentials") return listOf(call, "credentials", []);
+    if (rest[0] === "credentials") {
+      const own = this.#ids.ec2Credentials.filter((each) => each.user_id === id);
+      return listOf(call, "credentials", own);
+    }
     if (call.method === "GET") return json(200, { user: userView(call)(user) });
     const denied = needAdmin(token, call.method === "DELETE" ? "delete_user" : "update_user");
     if (denied !== undefined) return denied;
@@ -72,9 +76,19 @@ export class UserRoutes {
         "enabled",
         "description",
         "email",
+        "options",
       ]),
     );
     return json(200, { user: userView(call)(user) });
+  }
+
+  /** Of one trustor, who may be only oneself. */
+  trusts(call: Call, token: TokenRecord): Reply {
+    const trustor = call.query.get("trustor_user_id") ?? undefined;
+    const refused = trustor === token.user.id ? undefined : needAdmin(token, "list_trusts_for_trustor");
+    if (refused !== undefined) return refused;
+    const given = this.#ids.trusts.filter((each) => trustor === undefined || each.trustor_user_id === trustor);
+    return listOf(call, "trusts", given);
   }
 
   async #appCredentials(call: Call, token: TokenRecord, user: User, id: string | undefined): Promise<Reply> {

@@ -38,7 +38,7 @@ export const projectView = (call: Call) => (project: Project) => ({
   parent_id: project.parentId,
   is_domain: false,
   tags: project.tags,
-  options: {},
+  options: project.options ?? {},
   links: { self: `${call.origin}/v3/projects/${project.id}` },
 });
 
@@ -48,7 +48,7 @@ export const userView = (call: Call) => (user: User) => ({
   domain_id: user.domainId,
   enabled: user.enabled,
   password_expires_at: null,
-  options: {},
+  options: user.options ?? {},
   ...(user.description === undefined ? {} : { description: user.description }),
   ...(user.email === undefined ? {} : { email: user.email }),
   ...(user.defaultProjectId === undefined ? {} : { default_project_id: user.defaultProjectId }),

@@ -6,21 +6,27 @@
 
 import { type Call, json, type Reply, type ServiceHandler } from "./http.ts";
 import { Authenticator } from "./keystone-auth.ts";
+import { GrantRoutes } from "./keystone-grants.ts";
+import { GroupRoutes } from "./keystone-groups.ts";
 import { UserRoutes } from "./keystone-users.ts";
 import { accepts, type Body, fault, listOf, needAdmin, pick, projectView, roleView } from "./keystone-views.ts";
-import type { Identities, Project, TokenRecord, User } from "./tokens.ts";
+import type { Identities, TokenRecord } from "./tokens.ts";
 
 export class Keystone implements ServiceHandler {
   readonly #ids: Identities;
   readonly #catalog: (projectId: string | undefined) => unknown[];
   readonly #authenticator: Authenticator;
   readonly #users: UserRoutes;
+  readonly #groups: GroupRoutes;
+  readonly #grants: GrantRoutes;
 
   constructor(ids: Identities, catalog: (projectId: string | undefined) => unknown[]) {
     this.#ids = ids;
     this.#catalog = catalog;
     this.#authenticator = new Authenticator(ids, catalog);
     this.#users = new UserRoutes(ids);
+    this.#groups = new GroupRoutes(ids);
+    this.#grants = new GrantRoutes(ids);
   }
 
   unauthorized(call: Call): Reply {
@@ -52,12 +58,15 @@ export class Keystone implements ServiceHandler {
     const [, , top = "", id, ...rest] = path.split("/");
     if (top === "auth") return this.#auth(call, token, id ?? "");
     if (top === "projects")
-      return rest[0] === "users" ? this.#grants(call, token, id ?? "", rest) : this.#projects(call, token, id);
+      return rest.length > 0 ? this.#grants.direct(call, token, id ?? "", rest) : this.#projects(call, token, id);
+    if (top === "OS-INHERIT" && id === "projects") return this.#grants.inherited(call, token, rest);
+    if (top === "OS-TRUST" && id === "trusts") return this.#users.trusts(call, token);
+    if (top === "groups") return this.#groups.handle(call, token, id, rest);
     if (top === "users") return this.#users.handle(call, token, id, rest);
     if (top === "roles")
       return needAdmin(token, "list_roles") ?? listOf(call, "roles", [...this.#ids.roles.values()].map(roleView(call)));
     if (top === "domains") return this.#domains(call, token, id);
-    if (top === "role_assignments") return this.#assignments(call, token);
+    if (top === "role_assignments") return this.#grants.list(call, token);
     const html = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n";
     return { status: 404, headers: { "content-type": "text/html; charset=utf-8" }, body: html };
   }
@@ -135,7 +144,7 @@ export class Keystone implements ServiceHandler {
         );
       }
       const project = this.#ids.addProject(wanted.name, String(wanted.domain_id ?? "default"), String(wanted.description ?? ""));
-      Object.assign(project, pick(wanted, ["enabled", "tags"]));
+      Object.assign(project, pick(wanted, ["enabled", "tags", "options"]));
       if (typeof wanted.parent_id === "string") project.parentId = wanted.parent_id;
       call.created("project", project.id);
       return json(201, { project: projectView(call)(project) });
@@ -160,44 +169,15 @@ export class Keystone implements ServiceHandler {
     }
     Object.assign(
       project,
-      pick(((await call.json()) as { project?: Body } | undefined)?.project ?? {}, ["name", "description", "enabled", "tags"]),
+      pick(((await call.json()) as { project?: Body } | undefined)?.project ?? {}, [
+        "name",
+        "description",
+        "enabled",
+        "tags",
+        "options",
+      ]),
     );
     return json(200, { project: projectView(call)(project) });
-  }
-
-  #grants(call: Call, token: TokenRecord, projectId: string, rest: string[]): Reply {
-    const [, userId = "", , roleId] = rest;
-    const refused = needAdmin(
-      token,
-      call.method === "PUT" ? "create_grant" : call.method === "DELETE" ? "revoke_grant" : "list_grants",
-    );
-    if (refused !== undefined) return refused;
-    if (!this.#ids.projects.has(projectId)) return fault(404, `Could not find project: ${projectId}.`, "Not Found");
-    if (!this.#ids.users.has(userId)) return fault(404, `Could not find user: ${userId}.`, "Not Found");
-    if (roleId === undefined) {
-      const direct = [...this.#ids.roles.values()].filter((role) => this.#ids.grants.has(`${projectId}|${userId}|${role.id}`));
-      return listOf(call, "roles", direct.map(roleView(call)));
-    }
-    if (!this.#ids.roles.has(roleId)) return fault(404, `Could not find role: ${roleId}.`, "Not Found");
-    const key = `${projectId}|${userId}|${roleId}`;
-    const name = `${projectId}/${userId}/${roleId}`;
-    if (call.method === "PUT") {
-      if (!this.#ids.grants.has(key)) call.created("role_assignment", name);
-      this.#ids.grants.add(key);
-      return { status: 204 };
-    }
-    if (!this.#ids.grants.has(key)) {
-      return fault(
-        404,
-        `Could not find role assignment with role: ${roleId}, user or group: ${userId}, project, domain, or system: ${projectId}.`,
-        "Not Found",
-      );
-    }
-    if (call.method === "DELETE") {
-      this.#ids.grants.delete(key);
-      call.deleted("role_assignment", name);
-    }
-    return { status: 204 };
   }
 
   #domains(call: Call, token: TokenRecord, id: string | undefined): Reply {
@@ -218,32 +198,6 @@ export class Keystone implements ServiceHandler {
       );
     const domain = this.#ids.domains.get(id);
     return domain === undefined ? fault(404, `Could not find domain: ${id}.`, "Not Found") : json(200, { domain: view(domain) });
-  }
-
-  #assignments(call: Call, token: TokenRecord): Reply {
-    const refused = needAdmin(token, "list_role_assignments");
-    if (refused !== undefined) return refused;
-    const named = call.query.has("include_names");
-    const rows: Body[] = [];
-    for (const grant of this.#ids.grants) {
-      const [scope = "", userId = "", roleId = ""] = grant.split("|");
-      const project = this.#ids.projects.get(scope);
-      const user = this.#ids.users.get(userId);
-      const role = this.#ids.roles.get(roleId);
-      if (project === undefined || user === undefined || role === undefined) continue;
-      if (!accepts(call, { "user.id": userId, "scope.project.id": scope, "role.id": roleId })) continue;
-      const full = (each: Project | User) =>
-        named
-          ? { id: each.id, name: each.name, domain: { id: each.domainId, name: this.#ids.domains.get(each.domainId)?.name } }
-          : { id: each.id };
-      rows.push({
-        links: { assignment: `${call.origin}/v3/projects/${scope}/users/${userId}/roles/${roleId}` },
-        scope: { project: full(project) },
-        user: full(user),
-        role: named ? { id: role.id, name: role.name } : { id: role.id },
-      });
-    }
-    return listOf(call, "role_assignments", rows);
   }
 }
 

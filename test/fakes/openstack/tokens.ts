@@ -21,6 +21,7 @@ export interface Project {
   enabled: boolean;
   parentId: string;
   tags: string[];
+  options?: Readonly<Record<string, unknown>>;
 }
 
 export interface User {
@@ -32,6 +33,24 @@ export interface User {
   defaultProjectId?: string;
   description?: string;
   email?: string;
+  options?: Readonly<Record<string, unknown>>;
+}
+
+export interface Group {
+  readonly id: string;
+  name: string;
+  readonly domainId: string;
+  description: string;
+}
+
+export interface Grant {
+  /** A project id, `domain:<id>` or `system`. */
+  readonly scope: string;
+  readonly kind: "user" | "group";
+  readonly holderId: string;
+  readonly roleId: string;
+  /** Valid on sub-projects, not on the scope itself. */
+  readonly inherited: boolean;
 }
 
 export interface Role {
@@ -92,6 +111,14 @@ export class Identities {
   readonly appCredentials = new Map<string, AppCredential>();
   /** `scope|user|role id`; scope is a project id, `domain:<id>` or `system`. */
   readonly grants = new Set<string>();
+  readonly groups = new Map<string, Group>();
+  /** `group id|user id`. */
+  readonly memberships = new Set<string>();
+  /** As Keystone lists them. */
+  readonly ec2Credentials: Record<string, unknown>[] = [];
+  readonly trusts: Record<string, unknown>[] = [];
+  /** Grants to groups, and inherited ones: by `scope|kind|holder|role|inherited`. */
+  readonly #others = new Map<string, Grant>();
   readonly #tokens = new Map<string, TokenRecord>();
   readonly #clock: Clock;
   readonly #random: Random;
@@ -129,6 +156,34 @@ export class Identities {
     return user;
   }
 
+  addGroup(name: string, domainId = "default", description = ""): Group {
+    const group: Group = { id: randomId(this.#random), name, domainId, description };
+    this.groups.set(group.id, group);
+    return group;
+  }
+
+  hasGrant(grant: Grant): boolean {
+    return isPlain(grant) ? this.grants.has(plainKey(grant)) : this.#others.has(otherKey(grant));
+  }
+
+  addGrant(grant: Grant): void {
+    if (isPlain(grant)) this.grants.add(plainKey(grant));
+    else this.#others.set(otherKey(grant), grant);
+  }
+
+  removeGrant(grant: Grant): void {
+    if (isPlain(grant)) this.grants.delete(plainKey(grant));
+    else this.#others.delete(otherKey(grant));
+  }
+
+  allGrants(): Grant[] {
+    const plain = [...this.grants].map((key): Grant => {
+      const [scope = "", holderId = "", roleId = ""] = key.split("|");
+      return { scope, kind: "user", holderId, roleId, inherited: false };
+    });
+    return [...plain, ...this.#others.values()];
+  }
+
   grant(scope: string, userId: string, roleName: string): void {
     this.grants.add(`${scope}|${userId}|${this.roleByName(roleName).id}`);
   }
@@ -141,10 +196,10 @@ export class Identities {
   /** Role names of a user on a scope, implied ones included. */
   rolesOn(scope: string, userId: string): Set<string> {
     const names = new Set<string>();
-    for (const grant of this.grants) {
-      const [on, who, roleId = ""] = grant.split("|");
+    for (const { scope: on, kind, holderId, roleId, inherited } of this.allGrants()) {
       const name = this.roles.get(roleId)?.name;
-      if (on !== scope || who !== userId || name === undefined) continue;
+      const isHeld = kind === "user" ? holderId === userId : this.memberships.has(`${holderId}|${userId}`);
+      if (on !== scope || !isHeld || inherited || name === undefined) continue;
       for (const each of [name, ...(IMPLIED[name] ?? [])]) names.add(each);
     }
     return names;
@@ -224,4 +279,16 @@ export class Identities {
   newSecret(): string {
     return Buffer.from(this.#random.bytes(64)).toString("base64url");
   }
+}
+
+function isPlain({ kind, inherited }: Grant): boolean {
+  return kind === "user" && !inherited;
+}
+
+function plainKey({ scope, holderId, roleId }: Grant): string {
+  return `${scope}|${holderId}|${roleId}`;
+}
+
+function otherKey({ scope, kind, holderId, roleId, inherited }: Grant): string {
+  return `${scope}|${kind}|${holderId}|${roleId}|${inherited}`;
 }
