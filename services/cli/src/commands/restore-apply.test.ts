@@ -163,6 +163,17 @@ test("undo: shows what goes, asks, and removes it", async () => {
   expect(world.stdout.text).not.toContain("logical");
 });
 
+test("undo asks the journal when the record knows of nothing, and says when there was nothing", async () => {
+  const world = createWorld({ stdinIsTerminal: true, confirms: [true] });
+  world.cluster.sessionsById.set("2026", session({ id: APPLIED, kind: "restore", state: "failed" }));
+  world.cluster.resourcesById.set(APPLIED, []);
+  world.cluster.ended = session({ id: "u", kind: "undo", appliesId: APPLIED, skipped: 1 });
+  world.cluster.resourceList = [resource({ state: "skipped" })];
+  expect(await world.run("restore", "undo", "2026")).toBe(0);
+  expect(world.confirmed).toEqual(["Its record names nothing that it made. Look in mycloud/demo and remove what there is?"]);
+  expect(world.stderr.text).toBe("There was nothing left to take back.\n");
+});
+
 test("undo without a terminal needs --yes; --dry-run only shows; only a restore has something to undo", async () => {
   const world = createWorld();
   world.cluster.sessionsById.set("2026", session({ id: APPLIED, kind: "restore" }));

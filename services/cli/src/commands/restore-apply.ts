@@ -110,13 +110,7 @@ async function undoRestore(run: Run, [reference = ""]: readonly string[], comman
     return EXIT.ok;
   }
   if (!flags.yes) {
-    // On standard error, with the question: standard output is for what was done.
-    const { colour } = run.settings.render;
-    await run.warn(renderList(made, UNDO_COLUMNS, { format: "table", columns: [], colour }).trimEnd());
-    const target = printable(sourceText(session));
-    const answer = await run.context.confirm(
-      `Take back ${countText(made.length, "resource")} of ${target}? This cannot be undone.`,
-    );
+    const answer = await run.context.confirm(await question(run, made, printable(sourceText(session))));
     if (answer === undefined) throw interrupted();
     if (!answer) return run.end(EXIT.failed, "nothing was taken back");
   }
@@ -124,6 +118,14 @@ async function undoRestore(run: Run, [reference = ""]: readonly string[], comman
   const followed = await followSession(run, cluster, sessionId);
   const isIdle = followed.session.state === "succeeded" && followed.resources.every(({ state }) => state === "skipped");
   return reportOutcome(run, followed, isIdle ? { notes: ["There was nothing left to take back."] } : {});
+}
+
+/** What goes is shown on standard error, with the question: standard output is for what was done. */
+async function question(run: Run, made: readonly Resource[], target: string): Promise<string> {
+  if (made.length === 0) return `Its record names nothing that it made. Look in ${target} and remove what there is?`;
+  const { colour } = run.settings.render;
+  await run.warn(renderList(made, UNDO_COLUMNS, { format: "table", columns: [], colour }).trimEnd());
+  return `Take back ${countText(made.length, "resource")} of ${target}? This cannot be undone.`;
 }
 
 /** As far as the restore's record tells; the undo itself goes by the journal, which also has what the record lacks after a crash. */
