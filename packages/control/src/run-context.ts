@@ -57,6 +57,7 @@ export function firstRecord(spec: SessionSpec, source: SessionSource): SessionRe
     startedAt: spec.startedAt,
     ...("groupId" in spec && spec.groupId !== undefined ? { groupId: spec.groupId } : {}),
     ...appliedBy(spec),
+    ...(spec.kind === "restore" && spec.dryRun ? { dryRun: true } : {}),
     counts: { resources: 0, succeeded: 0, failed: 0, skipped: 0 },
     stats: {
       logicalBytes: 0,

@@ -3,6 +3,7 @@
  * is no resource of ours because a project cannot own it.
  */
 
+import type { RestoreMaps } from "@permafrost/model";
 import {
   type Cloud,
   type CollectionSpec,
@@ -50,6 +51,21 @@ const OTHERS: Readonly<Record<string, Finder>> = {
     return role === undefined ? [] : [role];
   },
 };
+
+/** Mapped by name alone, where a resource type reads its map. */
+const BY_NAME = ["domain", "policy", "user", "zone"];
+
+/** A map of a misspelt kind would map nothing, and nobody would be told. Throws MAP_KIND_UNKNOWN. */
+export function checkMapKinds(maps: RestoreMaps): void {
+  const kinds = [...Object.keys(OTHERS), ...BY_NAME].sort();
+  for (const kind of Object.keys(maps)) {
+    if (kinds.includes(kind) || resourceTypes.some(({ type }) => type === kind)) continue;
+    throw new CodedError("MAP_KIND_UNKNOWN", `There is no kind ${kind} that could be mapped`, {
+      facts: { kind },
+      hint: `A kind is a resource type, such as neutron.network, or one of ${kinds.join(", ")}.`,
+    });
+  }
+}
 
 export function finderOf(kind: string): Finder | undefined {
   const type = resourceTypes.find((t) => t.type === kind);

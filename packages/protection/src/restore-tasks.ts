@@ -12,6 +12,7 @@ import { CodedError, isoTime, type Json } from "@permafrost/std";
 import { withoutCycles } from "./dependency-cycles.ts";
 import { quotaProblems } from "./plan-quotas.ts";
 import { pullIn } from "./pull-in.ts";
+import { checkMapKinds } from "./reference-kinds.ts";
 import { References } from "./resolve-reference.ts";
 import type { Context, PlanScope } from "./resource-type.ts";
 import { resourceType, resourceTypes } from "./resource-types.ts";
@@ -41,6 +42,7 @@ async function documentOf(context: Context, resource: ResourceResult): Promise<J
 }
 
 async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Promise<PlanResult> {
+  checkMapKinds(task.options.maps);
   const order = new Map(resourceTypes.map((t, index) => [t.type, index]));
   const planned = new Map<string, PlannedResource>();
   const holds = new Map<string, string[]>();
