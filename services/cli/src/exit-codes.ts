@@ -33,7 +33,9 @@ export const EXIT_CODES: readonly { readonly code: ExitCode; readonly meaning: s
 const BY_ERROR_CODE: Readonly<Record<string, ExitCode>> = {
   USAGE: EXIT.usage,
   REQUEST_INVALID: EXIT.usage,
-  SELECTION_INVALID: EXIT.usage,
+  SELECTION_MALFORMED: EXIT.usage,
+  MAP_KIND_UNKNOWN: EXIT.usage,
+  MAP_TARGET_UNKNOWN: EXIT.usage,
   CONFIG_INVALID: EXIT.usage,
   LISTEN_NEEDS_TLS: EXIT.usage,
   NO_REPOSITORY: EXIT.noRepository,

@@ -102,6 +102,7 @@ export function summaryLine(session: Session): string {
   const { startedAt, endedAt, stats } = session;
   const time =
     startedAt !== undefined && endedAt !== undefined ? ` in ${formatDuration(endedAt.getTime() - startedAt.getTime())}` : "";
+  if (session.dryRun) return `plan ${session.id} ${session.state}${time}`;
   const counts = [
     countText(session.resources, session.kind === "group" ? "project" : "resource"),
     ...(session.failed > 0 ? [`${session.failed} failed`] : []),

@@ -180,7 +180,8 @@ test("a plan that could not be made is its failure", async () => {
   const world = worldWithPlan();
   const why = failure({ code: "MAP_TARGET_UNKNOWN", message: "The target has no zone z", hint: "Change --map zone:a=z." });
   world.cluster.ended = planSession({ state: "failed", failure: why });
-  expect(await world.run("restore", "plan", "2026", ...TO, "--write-map", "m.yaml")).toBe(1);
+  expect(await world.run("restore", "plan", "2026", ...TO, "--write-map", "m.yaml")).toBe(2);
+  expect(world.stdout.text).toBe(`plan ${PLAN} failed in 1m 12s\n`);
   expect(world.stderr.text).toContain("Error: The target has no zone z (MAP_TARGET_UNKNOWN)\n  Change --map zone:a=z.\n");
   expect(world.cluster.requestOf("getPlan")).toBeUndefined();
   expect(existsSync(join(world.directory, "m.yaml"))).toBe(false);
