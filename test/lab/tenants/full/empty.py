@@ -59,6 +59,8 @@ def balancers(cloud, found):
 def edges(cloud, admin, found):
     """What hangs on routers and ports, then routers, ports, networks, and what those refer to."""
     net = cloud.network
+    for row in found['neutron.port-forwarding']:
+        gone(lambda: net('DELETE', '/floatingips/%s/port_forwardings/%s' % (row['of_floating_ip'], row['id'])))
     for kind, path in (('ipsec-site-connection', 'vpn/ipsec-site-connections'), ('vpn-endpoint-group', 'vpn/endpoint-groups'), ('vpn-service', 'vpn/vpnservices'),
                        ('ike-policy', 'vpn/ikepolicies'), ('ipsec-policy', 'vpn/ipsecpolicies'), ('floating-ip', 'floatingips'), ('trunk', 'trunks')):
         for row in found.get('neutron.' + kind, ()):

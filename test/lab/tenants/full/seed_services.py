@@ -46,8 +46,8 @@ def ready(t, balancer):
     wait(lambda: t.cloud.balance('GET', '/loadbalancers/' + balancer)['loadbalancer'], 'ACTIVE', 'load balancer', field='provisioning_status')
 
 
-def part(t, balancer, path, key, **fields):
-    row = t.cloud.balance('POST', '/' + path, {key: fields})[key]
+def part(t, balancer, path, kind, **fields):
+    row = t.cloud.balance('POST', '/' + path, {kind: fields})[kind]
     ready(t, balancer)
     return row['id']
 

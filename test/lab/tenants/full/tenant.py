@@ -28,8 +28,8 @@ class Tenant:
     `ids` holds what the parts make, by short names; `data` what `lab verify` compares: type -> id -> SHA-256 and size.
     """
 
-    def __init__(self, prefix):
-        self.prefix, self.folder = prefix, '/run/lab/tenants/%s-full' % prefix
+    def __init__(self, prefix, small=False):
+        self.small, self.prefix, self.folder = small, prefix, '/run/lab/tenants/%s-full' % prefix
         os.makedirs(self.folder, exist_ok=True)
         self.base = yaml.safe_load(open('/run/lab/clouds.yaml'))['clouds']['lab-admin']
         self.admin, self.ids, self.roles = Cloud('lab-admin'), {}, {}
