@@ -81,7 +81,9 @@ def volume(cloud, found):
 
 
 def image(cloud, found):
-    rows = cloud.image.all('/images?owner=' + cloud.project, 'images', lambda page: page['next'].removeprefix('/v2') if page.get('next') else None)
+    def following(page):
+        return page['next'].removeprefix('/v2') if page.get('next') else None
+    rows = [i for hidden in ('false', 'true') for i in cloud.image.all('/images?owner=%s&os_hidden=%s' % (cloud.project, hidden), 'images', following)]
     found['glance.image'] = [i for i in rows if i['owner'] == cloud.project]
     found['glance.image-member'] = [m for i in found['glance.image'] if i['visibility'] == 'shared' for m in cloud.image('GET', '/images/%s/members' % i['id'])['members']]
 
