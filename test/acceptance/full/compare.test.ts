@@ -74,7 +74,7 @@ it("names a field that differs, also inside of a list, a row that is missing and
   );
   expect(differences(changed)).toEqual([
     "neutron.network front: mtu was absent, is 1400",
-    'neutron.network front: bytes were {"sha256":"aa","bytes":1}, are {"sha256":"bb","bytes":1}',
+    "neutron.network front: bytes were 1 aa, are 1 bb",
     "neutron.port compute:nova {neutron.network front}: only before",
   ]);
   const [port] = AFTER.resources["neutron.port"] ?? [];

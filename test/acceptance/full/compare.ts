@@ -4,8 +4,8 @@
  * Pure. Lists are compared as sets, except those whose order means something. A field that is on one side only is a difference.
  */
 
-import { ALLOWED_DIFFERENCES, type AllowedDifference, ORDERED, type Scenario } from "./allowed-differences.ts";
-import type { FullInventory, Row } from "./inventory.ts";
+import { ALLOWED_DIFFERENCES, type AllowedDifference, ORDERED, otherMib, type Scenario } from "./allowed-differences.ts";
+import type { Bytes, FullInventory, Row } from "./inventory.ts";
 import { type LabelledRow, labelled } from "./labels.ts";
 import { type LeftOut, leftOutOf } from "./left-out.ts";
 
@@ -53,14 +53,20 @@ export function compareFull(input: CompareInput): Comparison {
         const [bytes, copied] = [before.data?.[type]?.[row.id], after.data?.[type]?.[copy.id]];
         if (bytes === undefined && copied === undefined) continue;
         count.streams += 1;
-        if (bytes?.sha256 !== copied?.sha256 || bytes?.bytes !== copied?.bytes) {
-          const rule = rules.find((one) => one.field === "bytes" && one.label?.test(label) !== false);
-          if (rule === undefined) differences.push(`${type} ${label}: bytes were ${show(bytes)}, are ${show(copied)}`);
-        }
+        if (bytes?.sha256 === copied?.sha256 && bytes?.bytes === copied?.bytes) continue;
+        const other = otherMib(bytes, copied);
+        const rule = rules.find((one) => one.field === "bytes" && one.label?.test(label) !== false);
+        if (rule !== undefined && rule.accepts?.(bytes, copied) !== false) continue;
+        const place = other === undefined ? "" : ` (MiB ${other.slice(0, 8).join(", ")}${other.length > 8 ? " …" : ""})`;
+        differences.push(`${type} ${label}: bytes were ${seal(bytes)}, are ${seal(copied)}${place}`);
       }
     }
   }
   return { differences, leftOut, ...count };
+}
+
+function seal(bytes: Bytes | undefined): string {
+  return bytes === undefined ? "absent" : `${bytes.bytes} ${bytes.sha256.slice(0, 16)}`;
 }
 
 function byLabel(rows: readonly LabelledRow[] = []): Map<string, LabelledRow> {

@@ -9,6 +9,8 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface Bytes {
   readonly sha256: string;
   readonly bytes: number;
+  /** Of a disk: number → hash of every MiB that is not all zeros. */
+  readonly mib?: Readonly<Record<string, string>>;
 }
 
 export interface FullInventory {
