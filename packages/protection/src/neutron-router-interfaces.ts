@@ -22,8 +22,13 @@ export async function interfacePorts(cloud: Cloud, routerId: string): Promise<Ap
   return ports.filter((p) => INTERFACE.test(String(p.device_owner)));
 }
 
+/** Without the one that the VPN agent of OVN makes for itself: it comes again with the VPN service. */
 export async function describeInterfaces(cloud: Cloud, routerId: string): Promise<Interface[]> {
-  return (await interfacePorts(cloud, routerId)).map((port) => {
+  const transit = new Set(
+    (await Array.fromAsync(cloud.collection(SUBNETS).list({ name: `vpn-transit-subnet-${routerId}` }))).map((s) => String(s.id)),
+  );
+  const ports = (await interfacePorts(cloud, routerId)).filter((p) => !fixedIpsOf(p).some((f) => transit.has(f.subnet_id)));
+  return ports.map((port) => {
     const kept: Record<string, Json> = {};
     for (const field of FIELDS) if (port[field] !== undefined) kept[field] = port[field];
     return { ...kept, port_id: String(port.id) };
