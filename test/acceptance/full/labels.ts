@@ -15,7 +15,7 @@ const NAMED_BY: Readonly<Record<string, readonly string[]>> = {
   "keystone.trust": ["trustor_user_id", "trustee_user_id"],
   "nova.keypair": ["of_user", "name"],
   "neutron.floating-ip": ["description"],
-  "neutron.port": ["name", "device_owner", "device_id", "network_id"],
+  "neutron.port": ["name", "device_owner", "device_id", "network_id", "fixed_ips.0.subnet_id"],
   "neutron.rbac-policy": ["object_type", "object_id", "action", "target_tenant"],
   "neutron.metering-label-rule": ["metering_label_id", "direction", "remote_ip_prefix"],
   "neutron.port-forwarding": ["of_floating_ip", "external_port", "protocol"],
@@ -50,7 +50,7 @@ export function labelled(
   const replaced = (row: Row): Row =>
     JSON.parse(
       JSON.stringify(row).replaceAll(IDS, (id) => {
-        const name = names.get(id) ?? names.get(id.replaceAll("-", ""));
+        const name = names.get(id.replaceAll("-", ""));
         return name === undefined ? id : JSON.stringify(`{${name}}`).slice(1, -1);
       }),
     ) as Row;
@@ -61,9 +61,9 @@ export function labelled(
     const keys = numbered(rows.map((row) => ({ key: keyOf(type, replaced(row)), order: JSON.stringify(replaced(row)) })));
     labels.set(type, keys);
     rows.forEach((row, at) => {
-      const id = idOf(row);
-      if (IDS.test(id)) names.set(id.replaceAll("-", ""), `${type} ${keys[at]}`);
-      IDS.lastIndex = 0;
+      const id = idOf(row).replaceAll("-", "");
+      // A quota, and the project itself, have the project's id.
+      if (id.length === 32 && !names.has(id)) names.set(id, `${type} ${keys[at]}`);
     });
   }
   return new Map(

@@ -42,6 +42,9 @@ def network(cloud, found):
         rows = absent(lambda: cloud.network.all('/%s?project_id=%s' % (path, cloud.project), path.split('/')[-1].replace('-', '_')))
         if rows is not None:
             found['neutron.' + kind] = [r for r in owned(rows, cloud.project) if (r.get('project_id') or r.get('tenant_id')) and not r.get('name', '').startswith('vpn-transit-')]
+    # What the VPN agent makes for itself, in the tenant's name.
+    transit = {n['id'] for router in found['neutron.router'] for n in cloud.network.all('/networks?name=vpn-transit-network-' + router['id'], 'networks')}
+    found['neutron.port'] = [p for p in found['neutron.port'] if p['network_id'] not in transit]
     labels = {label['id'] for label in found.get('neutron.metering-label', ())}
     if labels:   # a rule has no owner but its label
         found['neutron.metering-label-rule'] = [r for r in cloud.network.all('/metering/metering-label-rules', 'metering_label_rules') if r['metering_label_id'] in labels]
