@@ -1,0 +1,48 @@
+/** Neutron's quotas: `/v2.0/quotas` and `/v2.0/quotas/<project>`, with `default` and `details.json`. */
+
+import { json, type Reply } from "../http.ts";
+import { badRequest, noSuchUrl, notAllowed, refuse } from "./error.ts";
+import type { Ask } from "./kind.ts";
+import { QUOTA_DEFAULTS } from "./networking.ts";
+import { toInteger } from "./validators.ts";
+
+export function quotas({ call, net, asker }: Ask, body: unknown, [projectId, what]: readonly string[]): Reply {
+  const check = (rule: string, owner: string) => {
+    if (!net.policy.allows(rule, asker, { projectId: owner, fields: {} }))
+      refuse(403, "AdminRequired", "User does not have admin privileges: Only admin can view or configure quota.");
+  };
+  const limits = (id: string) => Object.fromEntries(Object.keys(QUOTA_DEFAULTS).map((name) => [name, net.limit(id, name)]));
+  if (projectId === undefined) {
+    check("get_quota", "");
+    return json(200, { quotas: [...net.quotas.keys()].map((id) => ({ ...limits(id), tenant_id: id, project_id: id })) });
+  }
+  if (what === "details.json" || what === "details") {
+    check("get_quota", projectId);
+    const used = (name: string) => net.all(name).filter((row) => row.projectId === projectId).length;
+    const details = Object.entries(limits(projectId)).map(([name, limit]) => [name, { limit, used: used(name), reserved: 0 }]);
+    return json(200, { quota: Object.fromEntries(details) });
+  }
+  if (what === "default") return json(200, { quota: QUOTA_DEFAULTS });
+  if (what !== undefined) return noSuchUrl();
+  if (call.method === "GET") {
+    // A project may see its own, whatever the rule of others says.
+    if (projectId !== asker.projectId) check("get_quota", projectId);
+    return json(200, { quota: limits(projectId) });
+  }
+  if (call.method === "DELETE") {
+    check("delete_quota", projectId);
+    net.quotas.delete(projectId);
+    return { status: 204 };
+  }
+  if (call.method !== "PUT") return notAllowed(call.method);
+  check("update_quota", projectId);
+  const asked = (body as { quota?: Record<string, unknown> } | undefined)?.quota;
+  if (asked === undefined) badRequest("Unable to find 'quota' in request body");
+  const unknown = Object.keys(asked).filter(
+    (name) => QUOTA_DEFAULTS[name] === undefined && name !== "force" && name !== "check_limit",
+  );
+  if (unknown.length > 0) badRequest(`Unrecognized attribute(s) '${unknown.join(", ")}'`);
+  for (const [name, value] of Object.entries(asked))
+    if (QUOTA_DEFAULTS[name] !== undefined) net.setQuota(projectId, { [name]: toInteger(value) as number });
+  return json(200, { quota: limits(projectId) });
+}

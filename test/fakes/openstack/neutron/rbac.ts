@@ -1,0 +1,94 @@
+/** What a project shares with others. A network's `shared` and `router:external` are entries of this kind, too, as in the server. */
+
+import { attribute, type Fields } from "./attributes.ts";
+import { badRequest, refuse } from "./error.ts";
+import { type Kind, missing } from "./kind.ts";
+import type { Networking, Row } from "./networking.ts";
+import { oneOf } from "./validators.ts";
+
+/** Type as `object_type` says it, to the kind and the actions there are. */
+const TYPES: Readonly<Record<string, { readonly kind: string; readonly actions: readonly string[] }>> = {
+  network: { kind: "network", actions: ["access_as_shared", "access_as_external"] },
+  qos_policy: { kind: "policy", actions: ["access_as_shared"] },
+  security_group: { kind: "security_group", actions: ["access_as_shared"] },
+  address_scope: { kind: "address_scope", actions: ["access_as_shared"] },
+  subnetpool: { kind: "subnetpool", actions: ["access_as_shared"] },
+  address_group: { kind: "address_group", actions: ["access_as_shared"] },
+};
+
+export const RBAC_POLICY: Kind = {
+  name: "rbac_policy",
+  collection: "rbac_policies",
+  path: "rbac-policies",
+  extension: "rbac-policies",
+  journal: "rbac_policy",
+  quota: "rbac_policy",
+  attributes: {
+    object_type: attribute("cfs", { validate: oneOf(...Object.keys(TYPES)) }),
+    object_id: attribute("cfs"),
+    target_tenant: attribute("cufs"),
+    action: attribute("cfs"),
+  },
+  missing: missing("RbacPolicyNotFound", "RBAC policy of type None with ID %s not found"),
+  create: (ask, fields, projectId) => {
+    const { net, asker } = ask;
+    const type = TYPES[String(fields.object_type)];
+    if (type === undefined || !type.actions.includes(String(fields.action)))
+      badRequest(`Invalid action '${fields.action}' for object type '${fields.object_type}'. Valid actions: ${type?.actions}`);
+    const object = net.find(type.kind, fields.object_id);
+    if (object === undefined || (object.projectId !== asker.projectId && !ask.isAdmin))
+      refuse(404, "RbacPolicyNotFound", `RBAC policy of type ${fields.object_type} with ID ${fields.object_id} not found`);
+    if (
+      entriesOf(net, object.id).some((e) => e.fields.action === fields.action && e.fields.target_tenant === fields.target_tenant)
+    )
+      refuse(409, "DuplicateRbacPolicy", "An RBAC policy already exists with those values.");
+    const row = net.add("rbac_policy", projectId, fields);
+    ask.created(row);
+    return row;
+  },
+  remove: ({ net, deleted }, row) => {
+    refuseIfUsed(net, row);
+    net.remove(row);
+    deleted(row);
+  },
+};
+
+export function entriesOf(net: Networking, objectId: string): Row[] {
+  return net.all("rbac_policy").filter((row) => row.fields.object_id === objectId);
+}
+
+export function isShared(net: Networking, objectId: string, projectId: string, action = "access_as_shared"): boolean {
+  return entriesOf(net, objectId).some(
+    ({ fields }) => fields.action === action && (fields.target_tenant === "*" || fields.target_tenant === projectId),
+  );
+}
+
+/** Puts or takes away the entry for everybody, as the attributes `shared` and `router:external` do. */
+export function shareWithAll(net: Networking, row: Row, objectType: string, action: string, wanted: unknown): void {
+  const entry = entriesOf(net, row.id).find((e) => e.fields.action === action && e.fields.target_tenant === "*");
+  if (wanted === true && entry === undefined)
+    net.add("rbac_policy", row.projectId, { object_type: objectType, object_id: row.id, action, target_tenant: "*" } as Fields);
+  if (wanted === false && entry !== undefined) {
+    refuseIfUsed(net, entry);
+    net.remove(entry);
+  }
+}
+
+export function removeEntries(net: Networking, objectId: string): void {
+  for (const entry of entriesOf(net, objectId)) net.remove(entry);
+}
+
+/** Somebody that the entry lets in has a port on the network. */
+function refuseIfUsed(net: Networking, { fields, projectId }: Row): void {
+  if (fields.object_type !== "network" || fields.action !== "access_as_shared") return;
+  const users = net
+    .all("port")
+    .filter((port) => port.fields.network_id === fields.object_id && port.projectId !== projectId && port.projectId !== "")
+    .filter((port) => fields.target_tenant === "*" || port.projectId === fields.target_tenant);
+  if (users.length > 0)
+    refuse(
+      409,
+      "RbacPolicyInUse",
+      `RBAC policy on object ${fields.object_id} cannot be removed because other objects depend on it.\nDetails: Callback neutron.plugins.ml2.plugin.Ml2Plugin.validate_network_rbac_policy_change failed with "Unable to reconfigure sharing settings for network ${fields.object_id}. Multiple tenants are using it."`,
+    );
+}
