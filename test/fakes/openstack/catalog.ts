@@ -24,6 +24,7 @@ export function catalogOf(
     ["compute", "nova", `${urlOf("compute")}/v2.1`],
     ["key-manager", "barbican", urlOf("key-manager")],
     ["dns", "designate", urlOf("dns")],
+    ["network", "neutron", urlOf("network")],
   ];
   return rows.map(([type, name, url]) => ({
     // Without a project there is no URL to fill in, and Keystone leaves such endpoints out.

@@ -1,7 +1,7 @@
 /**
- * A whole fake OpenStack cloud in this process: Keystone, Glance, Cinder, Swift, Nova, Barbican and Designate on ports
- * of 127.0.0.1, one state, one journal, scripted faults. It is shaped after a real 2025.1 cloud; `contract.ts` runs the
- * same checks on both.
+ * A whole fake OpenStack cloud in this process: Keystone, Glance, Cinder, Swift, Nova, Neutron, Barbican and Designate on
+ * ports of 127.0.0.1, one state, one journal, scripted faults. It is shaped after a real 2025.1 cloud; `contract.ts` runs
+ * the same checks on both.
  *
  * Promises: no state outside the object, nothing random but ids, every request in the journal, `close` leaves nothing.
  */
@@ -19,6 +19,10 @@ import { type FakeServer, listen, type ServiceHandler } from "./http.ts";
 import { Images } from "./images.ts";
 import { Journal, SERVICE_NAMES, type ServiceName } from "./journal.ts";
 import { Keystone } from "./keystone.ts";
+import { KINDS } from "./neutron/kinds.ts";
+import { Networking, type NetworkingOptions } from "./neutron/networking.ts";
+import { Neutron } from "./neutron/neutron.ts";
+import { seedPublicNetwork } from "./neutron/seed-networks.ts";
 import { Compute } from "./nova/compute.ts";
 import { Nova } from "./nova/nova.ts";
 import { LooseNetworks } from "./nova/ports.ts";
@@ -58,6 +62,7 @@ export interface FakeCloudOptions {
   readonly enableForceUpload?: boolean;
   /** See CinderState; default `flatten`, as RBD in 2025.1. */
   readonly snapshotWithClones?: "flatten" | "refuse";
+  readonly network?: NetworkingOptions;
   /** Default `admin`. */
   readonly adminPassword?: string;
 }
@@ -87,6 +92,7 @@ export interface FakeCloud {
   readonly keys: KeyStore;
   readonly zones: Zones;
   readonly compute: Compute;
+  readonly network: Networking;
   /** The admin's entry and any others, as clouds.yaml text. */
   cloudsYaml(...entries: CloudEntry[]): string;
   /** An entry for the seeded admin. */
@@ -108,6 +114,8 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
   const keys = new KeyStore(clock);
   const zones = new Zones(clock);
   const compute = new Compute(clock);
+  const network = new Networking(clock, options.network);
+  network.register(...KINDS);
   const faults = new Faults();
   const journal = new Journal(({ kind, id }) => {
     if (kind === "server") {
@@ -152,6 +160,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     compute: new Nova(novaState, keystoneUrl, options.novaMaxMinor ?? 100),
     "key-manager": new Barbican(keys, identities, keystoneUrl),
     dns: new Designate(zones, identities, transitions, keystoneUrl),
+    network: new Neutron(network, identities),
   };
   for (const service of SERVICE_NAMES) {
     const context = {
@@ -174,6 +183,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     roles: ["admin", "ResellerAdmin", "swiftoperator"],
   });
   identities.grant("system", admin.user.id, "admin");
+  seedPublicNetwork(network, admin.project.id);
   const authUrl = `${urlOf("identity")}/v3`;
   const adminEntry = (cloudName = "fake-admin"): CloudEntry => ({
     cloudName,
@@ -197,6 +207,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     keys,
     zones,
     compute,
+    network,
     adminEntry,
     cloudsYaml: (...entries) => `clouds:\n${[adminEntry(), ...entries].map((entry) => yamlOf(entry, authUrl, region)).join("")}`,
     close: async () => {

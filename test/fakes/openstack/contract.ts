@@ -14,6 +14,8 @@ import { cinderActionChecks } from "./contract-cinder-actions.ts";
 import { designateChecks } from "./contract-designate.ts";
 import { glanceChecks } from "./contract-glance.ts";
 import { keystoneChecks } from "./contract-keystone.ts";
+import { neutronChecks } from "./contract-neutron.ts";
+import { neutronRouterChecks } from "./contract-neutron-routers.ts";
 import { novaChecks } from "./contract-nova.ts";
 import { novaServerChecks } from "./contract-nova-servers.ts";
 import { swiftChecks } from "./contract-swift.ts";
@@ -217,6 +219,7 @@ export async function openWorld(login: Login): Promise<World> {
       compute: url("compute"),
       "key-manager": url("key-manager"),
       dns: url("dns"),
+      network: url("network"),
     },
     tokens: { member: member.token, creator: creator.login.token, admin: admin.token },
   });
@@ -238,6 +241,8 @@ export const CHECKS: readonly Check[] = [
   ...barbicanChecks,
   ...swiftVersionChecks,
   ...designateChecks,
+  ...neutronChecks,
+  ...neutronRouterChecks,
 ];
 
 /** The part of clouds.yaml this needs: maps by indentation, scalars, no anchors. */

@@ -8,8 +8,7 @@ import { type Ask, type Kind, missing } from "./kind.ts";
 import type { Networking, Row } from "./networking.ts";
 import { checkPolicy, networkTarget, subnetsOf } from "./networks.ts";
 import { addPort, removePort } from "./ports.ts";
-import { interfacesOf } from "./router-interfaces.ts";
-import { gatewaysOf } from "./routers.ts";
+import { gatewaysOf, interfacesOf } from "./router-ports.ts";
 import { address, orNone, toLowerCase, uuid } from "./validators.ts";
 
 export const FLOATING_IP: Kind = {

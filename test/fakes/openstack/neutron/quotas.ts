@@ -9,7 +9,7 @@ import { toInteger } from "./validators.ts";
 export function quotas({ call, net, asker }: Ask, body: unknown, [projectId, what]: readonly string[]): Reply {
   const check = (rule: string, owner: string) => {
     if (!net.policy.allows(rule, asker, { projectId: owner, fields: {} }))
-      refuse(403, "AdminRequired", "User does not have admin privileges: Only admin can view or configure quota.");
+      refuse(403, "PolicyNotAuthorized", `rule:${rule} is disallowed by policy`);
   };
   const limits = (id: string) => Object.fromEntries(Object.keys(QUOTA_DEFAULTS).map((name) => [name, net.limit(id, name)]));
   if (projectId === undefined) {

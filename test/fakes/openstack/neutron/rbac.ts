@@ -47,7 +47,12 @@ export const RBAC_POLICY: Kind = {
     return row;
   },
   remove: ({ net, deleted }, row) => {
-    refuseIfUsed(net, row);
+    if (isUsed(net, row))
+      refuse(
+        409,
+        "RbacPolicyInUse",
+        `RBAC policy on object ${row.fields.object_id} cannot be removed because other objects depend on it.\nDetails: Callback neutron.plugins.ml2.plugin.Ml2Plugin.validate_network_rbac_policy_change failed with "Unable to reconfigure sharing settings for network ${row.fields.object_id}. Multiple tenants are using it."`,
+      );
     net.remove(row);
     deleted(row);
   },
@@ -69,7 +74,12 @@ export function shareWithAll(net: Networking, row: Row, objectType: string, acti
   if (wanted === true && entry === undefined)
     net.add("rbac_policy", row.projectId, { object_type: objectType, object_id: row.id, action, target_tenant: "*" } as Fields);
   if (wanted === false && entry !== undefined) {
-    refuseIfUsed(net, entry);
+    if (isUsed(net, entry))
+      refuse(
+        409,
+        "InvalidSharedSetting",
+        `Unable to reconfigure sharing settings for network ${row.id}. Multiple tenants are using it.`,
+      );
     net.remove(entry);
   }
 }
@@ -79,16 +89,11 @@ export function removeEntries(net: Networking, objectId: string): void {
 }
 
 /** Somebody that the entry lets in has a port on the network. */
-function refuseIfUsed(net: Networking, { fields, projectId }: Row): void {
-  if (fields.object_type !== "network" || fields.action !== "access_as_shared") return;
-  const users = net
-    .all("port")
-    .filter((port) => port.fields.network_id === fields.object_id && port.projectId !== projectId && port.projectId !== "")
-    .filter((port) => fields.target_tenant === "*" || port.projectId === fields.target_tenant);
-  if (users.length > 0)
-    refuse(
-      409,
-      "RbacPolicyInUse",
-      `RBAC policy on object ${fields.object_id} cannot be removed because other objects depend on it.\nDetails: Callback neutron.plugins.ml2.plugin.Ml2Plugin.validate_network_rbac_policy_change failed with "Unable to reconfigure sharing settings for network ${fields.object_id}. Multiple tenants are using it."`,
-    );
+function isUsed(net: Networking, { fields, projectId }: Row): boolean {
+  if (fields.object_type !== "network" || fields.action !== "access_as_shared") return false;
+  const others = net.all("port").filter((port) => port.projectId !== projectId && port.projectId !== "");
+  return others.some(
+    (port) =>
+      port.fields.network_id === fields.object_id && (fields.target_tenant === "*" || port.projectId === fields.target_tenant),
+  );
 }

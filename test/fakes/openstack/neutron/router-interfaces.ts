@@ -8,14 +8,8 @@ import type { Action, Ask } from "./kind.ts";
 import type { Networking, Row } from "./networking.ts";
 import { networkTarget } from "./networks.ts";
 import { addPort, removePort } from "./ports.ts";
-import { gatewaysOf } from "./routers.ts";
+import { gatewaysOf, INTERFACE_OWNER, interfacesOf } from "./router-ports.ts";
 import { uuid } from "./validators.ts";
-
-const OWNER = "network:router_interface";
-
-export function interfacesOf(net: Networking, routerId: string): Row[] {
-  return net.all("port").filter((port) => port.fields.device_id === routerId && port.fields.device_owner === OWNER);
-}
 
 export const ADD_INTERFACE: Action = {
   method: "PUT",
@@ -125,7 +119,7 @@ function bySubnet(ask: Ask, router: Row, subnetId: string): Row {
   const port = addPort(net, {
     networkId: String(subnet.fields.network_id),
     projectId: router.projectId,
-    owner: OWNER,
+    owner: INTERFACE_OWNER,
     deviceId: router.id,
     fixedIps: [fixedIp],
     securityGroups: [],
@@ -158,7 +152,7 @@ function byPort(ask: Ask, router: Row, portId: string): Row {
   checkSubnets(net, router, subnets);
   Object.assign(port.fields, {
     device_id: router.id,
-    device_owner: OWNER,
+    device_owner: INTERFACE_OWNER,
     status: "ACTIVE",
     security_groups: [],
     port_security_enabled: false,

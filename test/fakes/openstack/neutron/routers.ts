@@ -8,7 +8,8 @@ import { type Action, type Ask, type Kind, missing } from "./kind.ts";
 import type { Networking, Row } from "./networking.ts";
 import { checkPolicy, checkZones, networkTarget, subnetsOf } from "./networks.ts";
 import { addPort, removePort } from "./ports.ts";
-import { ADD_INTERFACE, interfacesOf, REMOVE_INTERFACE } from "./router-interfaces.ts";
+import { ADD_INTERFACE, REMOVE_INTERFACE } from "./router-interfaces.ts";
+import { gatewaysOf, interfacesOf } from "./router-ports.ts";
 import { fixedIps, listOf, routes, toBoolean, toBooleanOrNone, toList, uuid } from "./validators.ts";
 
 const GATEWAY_KEYS = new Set(["network_id", "external_fixed_ips", "enable_snat", "qos_policy_id"]);
@@ -133,10 +134,6 @@ function gatewayInfo(value: unknown): string | undefined {
   if (info.network_id === undefined)
     return "Validation of dictionary's keys failed. Expected keys: {'network_id'} Provided keys: dict_keys([])";
   return uuid(info.network_id) ?? (info.external_fixed_ips === undefined ? undefined : fixedIps(info.external_fixed_ips));
-}
-
-export function gatewaysOf(net: Networking, row: Row): Row[] {
-  return (row.fields.gateways as string[]).flatMap((id) => net.find("port", id) ?? []);
 }
 
 function gatewayView(net: Networking, row: Row, port: Row): Fields {
