@@ -51,7 +51,7 @@ export const STANDARD: Attributes = {
   revision_number: attribute("fs", { extension: "standard-attr-revisions" }),
 };
 export const TAGS: Attributes = {
-  tags: attribute("cf", { default: UNSET, convert: (value) => value ?? [], validate: tagList, extension: "standard-attr-tag" }),
+  tags: attribute("f", { extension: "standard-attr-tag" }),
 };
 
 export function maxText(length: number): Validator {
@@ -59,12 +59,6 @@ export function maxText(length: number): Validator {
     if (typeof value !== "string") return `'${pythonText(value)}' is not a valid string`;
     return value.length > length ? `'${value}' exceeds maximum length of ${length}` : undefined;
   };
-}
-
-function tagList(value: unknown): string | undefined {
-  if (!Array.isArray(value)) return `'${pythonText(value)}' is not a list`;
-  const wrong = value.map(maxText(255)).find((problem) => problem !== undefined);
-  return wrong ?? (new Set(value).size < value.length ? "Duplicate items in the list" : undefined);
 }
 
 /** As Python prints a value in a message. */

@@ -107,7 +107,6 @@ export const EXTENSIONS: Readonly<Record<string, readonly [name: string, updated
   "subnet-service-types": ["Subnet service types", "2016-03-15T18:00:00-00:00"],
   subnet_allocation: ["subnet_allocation", "2018-01-01T00:00:00-00:00"],
   "subnetpool-prefix-ops": ["Subnet Pool Prefix Operations", "2019-02-08T10:00:00-00:00"],
-  "tag-creation": ["Tag creation extension", "2024-23-07T10:00:00-00:00"],
   trunk: ["Trunk Extension", "2016-01-01T10:00:00-00:00"],
   "trunk-details": ["Trunk port details", "2016-01-01T10:00:00-00:00"],
   "uplink-status-propagation": ["Uplink status propagation extension", "2018-05-31T18:00:00-00:00"],

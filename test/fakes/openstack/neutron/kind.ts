@@ -61,6 +61,8 @@ export interface Kind {
   readonly actions?: Readonly<Record<string, Action>>;
   /** Throws the server's "could not be found". */
   missing(id: string): never;
+  /** How one below a parent is found, if not by its id. */
+  resolve?(net: Networking, id: string, parent: Row | undefined): Row | undefined;
   /** Default: a row of the fields. */
   create?(ask: Ask, fields: Fields, projectId: string, parent: Row | undefined): Row;
   /** Default: sets the fields. */

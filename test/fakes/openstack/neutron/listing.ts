@@ -13,9 +13,15 @@ export interface Listed {
   readonly matches: (name: string, values: readonly string[]) => boolean | undefined;
 }
 
-export function listed(call: Call, collection: string, attributes: Attributes, rows: readonly Listed[]): Fields {
+export function listed(
+  call: Call,
+  collection: string,
+  attributes: Attributes,
+  rows: readonly Listed[],
+  isStrict: boolean,
+): Fields {
   const { query } = call;
-  const filters = filtersOf(query, attributes);
+  const filters = filtersOf(query, attributes, isStrict);
   let objects = rows
     .filter(({ object, matches }) =>
       filters.every(([name, values]) => matches(name, values) ?? isAmong(object, name, values, attributes)),
@@ -29,17 +35,21 @@ export function listed(call: Call, collection: string, attributes: Attributes, r
   if (limit === 0) return { [collection]: objects.map(cut) };
   const reverse = /^(true|1|yes|on|t|y)$/i.test(query.get("page_reverse") ?? "");
   const page = pageOf(objects, limit, query.get("marker"), reverse, collection);
-  const links = linksOf(call, page, limit, query.get("marker"), reverse);
+  const links = linksOf(call, page, limit, reverse);
   return { [collection]: page.map(cut), ...(links.length > 0 ? { [`${collection}_links`]: links } : {}) };
 }
 
-function filtersOf(query: URLSearchParams, attributes: Attributes): [string, string[]][] {
+function filtersOf(query: URLSearchParams, attributes: Attributes, isStrict: boolean): [string, string[]][] {
   const names = [...new Set(query.keys())].filter((name) => !NO_FILTERS.has(name));
   const unknown = names.filter(
     (name) => !TAG_FILTERS.has(name) && attributes[name === "tenant_id" ? "project_id" : name]?.filter !== true,
   );
-  if (unknown.length > 0) badRequest(`${pythonText(unknown)} is invalid attribute for filtering`);
-  return names.map((name) => [name, query.getAll(name)]);
+  if (isStrict && unknown.length > 0) badRequest(`${pythonText(unknown)} is invalid attribute for filtering`);
+  // Without the extension `filter-validation` a filter that means nothing filters nothing.
+  const known = names.filter(
+    (name) => TAG_FILTERS.has(name) || attributes[name === "tenant_id" ? "project_id" : name] !== undefined,
+  );
+  return known.map((name) => [name, query.getAll(name)]);
 }
 
 function isAmong(object: Fields, name: string, values: readonly string[], attributes: Attributes): boolean {
@@ -98,7 +108,7 @@ function pageOf(objects: Fields[], limit: number, marker: string | null, reverse
   return objects.slice(at, at + limit);
 }
 
-function linksOf(call: Call, page: readonly Fields[], limit: number, marker: string | null, reverse: boolean): Fields[] {
+function linksOf(call: Call, page: readonly Fields[], limit: number, reverse: boolean): Fields[] {
   const href = (id: unknown, back: boolean) => {
     const params = new URLSearchParams([...call.query].filter(([key]) => key !== "marker" && key !== "page_reverse"));
     if (id !== undefined) params.set("marker", String(id));
@@ -108,6 +118,6 @@ function linksOf(call: Call, page: readonly Fields[], limit: number, marker: str
   const links: Fields[] = [];
   const isFull = page.length >= limit;
   if (isFull || reverse) links.push({ rel: "next", href: href(page.at(-1)?.id, false) });
-  if (marker !== null || (reverse && isFull)) links.push({ rel: "previous", href: href(page[0]?.id, true) });
+  if (isFull || !reverse) links.push({ rel: "previous", href: href(page[0]?.id, true) });
   return links;
 }

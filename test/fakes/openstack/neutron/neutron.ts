@@ -117,6 +117,7 @@ export class Neutron implements ServiceHandler {
   #list(ask: Ask, kind: Kind, parent: Row | undefined): Fields {
     kind.prepare?.(ask);
     const attributes = this.#attributes(kind);
+    const isStrict = this.#net.hasExtension("filter-validation");
     const rows = this.#net
       .all(kind.name)
       .filter((row) => parent === undefined || row.parentId === parent.id)
@@ -125,7 +126,7 @@ export class Neutron implements ServiceHandler {
       object: this.#view(ask, kind, row),
       matches: (name: string, values: readonly string[]) => kind.matches?.(this.#net, row, name, values),
     }));
-    return listed(ask.call, kind.collection, attributes, things);
+    return listed(ask.call, kind.collection, attributes, things, isStrict);
   }
 
   #create(ask: Ask, kind: Kind, body: unknown, parent: Row | undefined, made: Row[] = []): Fields {
@@ -135,7 +136,7 @@ export class Neutron implements ServiceHandler {
     const projectId = project === undefined || project === UNSET ? ask.asker.projectId : String(project);
     if (projectId !== ask.asker.projectId && !ask.isAdmin)
       badRequest(
-        "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges",
+        "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin or advsvc privileges",
       );
     kind.checkOwner?.(ask, fields, projectId);
     this.#checkQuota(kind, projectId);
@@ -200,7 +201,7 @@ export class Neutron implements ServiceHandler {
 
   /** The row, if the asker may see it. */
   #see(ask: Ask, kind: Kind, id: string, parent: Row | undefined): Row {
-    const row = this.#net.find(kind.name, id);
+    const row = kind.resolve?.(this.#net, id, parent) ?? this.#net.find(kind.name, id);
     if (row === undefined || (parent !== undefined && row.parentId !== parent.id)) return kind.missing(id);
     if (!this.#net.policy.allows(`get_${ruleOf(kind)}`, ask.asker, this.#targetOf(ask, kind, row))) kind.missing(id);
     return row;

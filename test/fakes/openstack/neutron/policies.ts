@@ -34,7 +34,6 @@ export const POLICIES: Rules = {
   }),
   ...resource("subnet", `${READER} | reader@network | shared | external | service`, "admin | member@project | member@network", {
     create_subnet: "admin | member@network",
-    ...both("subnet", "admin", ["segment_id", "service_types"]),
     ...shown("subnet", "admin", ["segment_id"]),
   }),
   ...resource("port", `${READER} | service | reader@network`, `${MEMBER} | service`, {

@@ -9,6 +9,7 @@ import type { Networking, Row } from "./networking.ts";
 import { checkNetworkOwner, checkPolicy, networkTarget } from "./networks.ts";
 import { PORT_ATTRIBUTES } from "./port-attributes.ts";
 import { ensureDefaultGroup, needGroups } from "./security-groups.ts";
+import { trunkDetails } from "./trunks.ts";
 
 const OF_ROUTER = new Set([
   "network:router_interface",
@@ -56,11 +57,12 @@ export const PORT: Kind = {
     removePort(net, row);
     deleted(row);
   },
-  view: (_net, row) => {
+  view: (net, row) => {
     const { dns_name: name, device_owner: owner } = row.fields;
     return {
       dns_assignment: String(owner) === "network:floatingip" ? [] : dnsAssignment(name, fixedIpsOf(row)),
       ...bindingOf(row),
+      trunk_details: trunkDetails(net, row.id),
     };
   },
   matches: (_net, row, name, values) => {

@@ -92,7 +92,7 @@ export const SUBNET: Kind = {
     const cidr =
       poolId === undefined ? (parseNetwork(fields.cidr) as Network) : allocateFromPool(net, poolId, projectId, fields, prefixlen);
     checkOverlap(net, network, cidr, String(hasCidr ? fields.cidr : formatNetwork(cidr)));
-    const gateway = gatewayOf(fields.gateway_ip, cidr, fields.ipv6_ra_mode);
+    const gateway = gatewayOf(fields.gateway_ip, cidr);
     const given = isSet(fields.allocation_pools) ? (fields.allocation_pools as Pool[]) : undefined;
     if (given !== undefined) checkPools(given, cidr, gateway);
     const row = net.add("subnet", projectId, {
@@ -161,11 +161,11 @@ function serviceType(value: unknown): string | undefined {
     : `Service type ${pythonText(value)} is not a valid device owner`;
 }
 
-function gatewayOf(asked: unknown, cidr: Network, raMode: unknown): string | null {
+function gatewayOf(asked: unknown, cidr: Network): string | null {
   if (asked === null) return null;
   if (typeof asked === "string") return asked;
-  const isRouterPicked = cidr.version === 6 && (raMode === "slaac" || raMode === "dhcpv6-stateless");
-  const value = isRouterPicked && cidr.length === 64 ? cidr.first + 1n : cidr.first + 1n;
+  // Of IPv6 the network address itself: the routers' anycast address.
+  const value = cidr.version === 6 ? cidr.first : cidr.first + 1n;
   return formatAddress({ version: cidr.version, value });
 }
 
