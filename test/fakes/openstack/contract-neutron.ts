@@ -150,7 +150,7 @@ export const neutronChecks: readonly Check[] = [
       const refuse = (wanted: [number, string, string], fields: Record<string, unknown>) =>
         refused(world, wanted, "POST", "subnets", { subnet: { ...v4, ...fields } });
       await refuse([400, "InvalidInput", "overlaps with another subnet"], { cidr: "10.61.0.128/25" });
-      await refuse([400, "HTTPBadRequest", "'10.63.0.0/40' is not a valid IP subnet"], { cidr: "10.63.0.0/40" });
+      await refuse([400, "InvalidInput", "10.63.0.0/40 is not in a CIDR format"], { cidr: "10.63.0.0/40" });
       await refuse([400, "InvalidInput", "does not match the ip_version '4'"], { cidr: "fd00::/64" });
       await refuse([400, "InvalidInput", "incompatible with DHCP service enabled"], { cidr: "10.63.0.0/31" });
       await refuse([400, "BadRequest", "a subnetpool must be specified in the absence of a cidr"], {});

@@ -1,7 +1,7 @@
 /** Neutron's tags: `…/tags` and `…/tags/<tag>` of a resource with standard attributes. */
 
 import { json, type Reply } from "../http.ts";
-import { badRequest, notAllowed, refuse } from "./error.ts";
+import { badRequest, invalidInput, notAllowed, refuse } from "./error.ts";
 import type { Ask } from "./kind.ts";
 import type { Row } from "./networking.ts";
 
@@ -34,6 +34,8 @@ export function changeTags({ call, net }: Ask, row: Row, body: unknown, tag: str
   for (const each of asked)
     if (typeof each !== "string" || each.length > 255)
       badRequest(`Invalid input for tags. Reason: '${each}' is not a valid string.`);
+  const twice = asked.filter((each, i) => asked.indexOf(each) !== i);
+  if (twice.length > 0) invalidInput(`Duplicate items in the list: '${twice.join(", ")}'`);
   setTags(net, row, method === "POST" ? [...row.tags, ...(asked as string[])] : (asked as string[]));
   return json(200, { tags: row.tags });
 }

@@ -148,8 +148,12 @@ export const toLowerCase = (value: unknown): unknown => (typeof value === "strin
 export const toCanonicalAddress = (value: unknown): unknown => (typeof value === "string" ? canonicalAddress(value) : value);
 
 export function toCanonicalNetwork(value: unknown): unknown {
+  if (value === null) return null;
+  const address = parseAddress(value);
+  if (address !== undefined) return `${value}/${address.version === 4 ? 32 : 128}`;
   const network = parseNetwork(value);
-  return network?.version === 6 ? formatNetwork(network) : value;
+  if (network === undefined) return invalidInput(`${pythonText(value)} is not in a CIDR format`);
+  return network.version === 6 ? formatNetwork(network) : value;
 }
 
 export function toCanonicalPools(value: unknown): unknown {
