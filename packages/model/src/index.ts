@@ -9,7 +9,7 @@ export {
   type TaskId,
 } from "./ids.ts";
 export { addStats, EMPTY_STATS, type StreamRoot, type StreamStats } from "./root.ts";
-export { checkSelection, matchesGlob, type Selectable, selects } from "./selection.ts";
+export { checkSelection, matchesGlob, maySelect, type Selectable, selects } from "./selection.ts";
 export {
   type ConsistencyClass,
   type ConsistencyWindow,

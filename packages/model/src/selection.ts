@@ -19,6 +19,14 @@ export function selects(selection: Selection, resource: Selectable): boolean {
   return selection.include.length === 0 || selection.include.some(matches);
 }
 
+/** Whether anything of the type may be selected: what cannot be is not even listed. */
+export function maySelect(selection: Selection, type: string): boolean {
+  if (selection.exclude.includes(type)) return false;
+  const ofAnyType = (term: string) => term.startsWith("name=") || term.startsWith("tag=");
+  const ofThis = (term: string) => ofAnyType(term) || term === type || term.startsWith(`${type}/`);
+  return selection.include.length === 0 || selection.include.some(ofThis);
+}
+
 /** Throws SELECTION_MALFORMED for a term that can match nothing. */
 export function checkSelection(selection: Selection): void {
   for (const term of [...selection.include, ...selection.exclude]) {

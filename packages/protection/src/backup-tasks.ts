@@ -7,6 +7,7 @@ import {
   EMPTY_STATS,
   type FreezeResult,
   type FrozenResource,
+  maySelect,
   type ResourceResult,
   resourceKeyText,
   type SweepResult,
@@ -50,7 +51,7 @@ async function discover(task: Extract<Task, { kind: "discover" }>, environment: 
   const warnings: string[] = [];
   const unlisted: DiscoverResult["unlisted"][number][] = [];
   let stats = EMPTY_STATS;
-  for (const type of resourceTypes) {
+  for (const type of resourceTypes.filter((t) => maySelect(task.selection, t.type))) {
     try {
       for await (const found of type.discover(context)) {
         const key = { type: type.type, id: found.id, name: found.name, ...(found.tags?.length ? { tags: found.tags } : {}) };

@@ -8,7 +8,17 @@ import type { Project } from "@permafrost/openstack";
 import type { JsonObject } from "@permafrost/std";
 import { fieldDifferences } from "./compare.ts";
 import { mayAdministrate, NEEDS_ADMIN } from "./keystone-domain.ts";
-import type { Context, Found, PlanInput, Planned, ResourceType, Restored, RestoreInput, VerifyInput } from "./resource-type.ts";
+import type {
+  Context,
+  Found,
+  PlanInput,
+  Planned,
+  ResourceType,
+  Restored,
+  RestoreInput,
+  UndoInput,
+  VerifyInput,
+} from "./resource-type.ts";
 
 /** Document version 1. */
 export type ProjectDocument = {
@@ -52,8 +62,12 @@ export const keystoneProject: ResourceType<ProjectDocument> = {
     return { action: "update", reason: differences.join("; "), dependsOn: [], targetId };
   },
 
-  async restore({ cloud }: Context, { resource, document }: RestoreInput<ProjectDocument>): Promise<Restored> {
-    if (resource.action === "update") await cloud.identity.updateProject(cloud.projectId, comparable(document));
+  async restore({ cloud, journal }: Context, { resource, document }: RestoreInput<ProjectDocument>): Promise<Restored> {
+    if (resource.action === "update") {
+      const { description, tags, options } = await cloud.identity.getProject(cloud.projectId);
+      await journal.noteChanged(resource.type, resource.id, cloud.projectId, { description, tags, options });
+      await cloud.identity.updateProject(cloud.projectId, comparable(document));
+    }
     return { targetId: cloud.projectId, stats: EMPTY_STATS };
   },
 
@@ -62,8 +76,10 @@ export const keystoneProject: ResourceType<ProjectDocument> = {
     return { level: "metadata" as const, mismatches: fieldDifferences(comparable(document), comparable(there)) };
   },
 
-  /** A restore never makes a project; what it changed in one is in its plan. */
-  async undo(): Promise<void> {},
+  /** A restore never makes a project. */
+  async undo({ cloud }: Context, { targetId, before }: UndoInput<ProjectDocument>): Promise<void> {
+    if (before !== undefined) await cloud.identity.updateProject(targetId, before as ReturnType<typeof comparable>);
+  },
 
   coverage: {
     captured: ["name", "description", "enabled", "tags", "options", "domain", "parent"],
