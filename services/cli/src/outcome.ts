@@ -74,8 +74,9 @@ async function printSummary(
       resource_list: listValue(resources, RESOURCE_COLUMNS),
     });
   }
-  if (resources.length > 0 || format !== "table")
-    await run.printList(resources, RESOURCE_COLUMNS, tableColumnsOf(session, resources));
+  // A plan that was not made says nothing of its resources.
+  const isTold = resources.length > 0 && !session.dryRun;
+  if (isTold || format !== "table") await run.printList(resources, RESOURCE_COLUMNS, tableColumnsOf(session, resources));
   if (format !== "table") return;
   // What a verification finds is its result.
   const found = session.kind === "verify" ? sectionText("Differences", resources.flatMap(mismatchLines)) : "";
