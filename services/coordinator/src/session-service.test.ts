@@ -15,6 +15,20 @@ const tenant = (changes: object = {}) => ({
   $case: "tenant" as const,
   value: { cloud: "lab", project: "", selection, ...changes },
 });
+const group = (changes: object = {}) => ({
+  $case: "allProjects" as const,
+  value: {
+    cloud: "lab",
+    domain: "",
+    tags: [],
+    include: [],
+    exclude: [],
+    selection,
+    atOnce: 0,
+    temporariesProject: "",
+    ...changes,
+  },
+});
 const restore = (changes: Partial<control.StartRestoreRequest>) =>
   world.control.sessions.startRestore(control.StartRestoreRequest.fromPartial({ repository: "acme", cloud: "lab", ...changes }));
 const check = (sessionIds: string[] = []) =>
@@ -31,6 +45,11 @@ describe("a request with a field missing or wrong", () => {
       () => world.control.sessions.startBackup({ repository: "acme", input: { $case: "stream", value: { name: "" } } }),
     ],
     ["fs.name", () => world.control.sessions.startBackup({ repository: "acme", input: { $case: "fs", value: { name: "" } } })],
+    ["all_projects.cloud", () => world.control.sessions.startBackup({ repository: "acme", input: group({ cloud: "" }) })],
+    [
+      "all_projects.temporaries_project",
+      () => world.control.sessions.startBackup({ repository: "acme", input: group({ temporariesProject: "scratch" }) }),
+    ],
     ["cloud", () => restore({ cloud: "" })],
     ["on_conflict", () => restore({ onConflict: "overwrite" })],
     ["session_ids", () => world.control.sessions.forgetSession({ sessionIds: [], dryRun: false })],
