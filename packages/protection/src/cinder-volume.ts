@@ -10,6 +10,7 @@ import { type DiscoveredResource, EMPTY_STATS, type FrozenResource, type StreamR
 import type { Cloud, Volume } from "@permafrost/openstack";
 import { CodedError, isoTime, mapPool, retry } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
+import { type EncryptionKey, hasKey, KEY_PROPERTY, readKey, storeKey, TEMPORARY_KEY } from "./encryption-key.ts";
 import { toFailureOf } from "./failure.ts";
 import { counted } from "./glance-image.ts";
 import { ifThere } from "./if-there.ts";
@@ -43,6 +44,9 @@ export type VolumeDocument = {
   readonly availabilityZone: string;
   readonly bootable: boolean;
   readonly encrypted: boolean;
+  /** Of an encrypted volume, as far as the credentials could read it. */
+  readonly key?: EncryptionKey;
+  readonly keyId?: string;
   readonly multiattach: boolean;
   readonly metadata: Readonly<Record<string, string>>;
   readonly imageMetadata: Readonly<Record<string, string>>;
@@ -64,12 +68,14 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
       if (volume.name.startsWith(TEMPORARY_PREFIX)) continue;
       const hasData = !EMPTY_STATUS.test(volume.status);
       const warnings = hasData ? [] : [`The volume is ${volume.status}: only its metadata is backed up`];
-      if (volume.encrypted)
-        warnings.push("The volume is encrypted: its bytes are backed up as they are, without the key that Barbican holds");
+      const { encryptionKeyId: keyId } = volume;
+      const { key, why } = keyId === undefined ? { why: "Cinder does not name its key" } : await readKey(cloud, keyId);
+      if (volume.encrypted && key === undefined)
+        warnings.push(`The volume is encrypted and its bytes are backed up without the key, which alone can read them: ${why}`);
       yield {
         id: volume.id,
         name: volume.name,
-        document: describe(volume),
+        document: { ...describe(volume), ...(key === undefined ? {} : { key }), ...(keyId === undefined ? {} : { keyId }) },
         logicalBytes: hasData ? volume.sizeGiB * GIB : 0,
         captures: hasData,
         freezes: hasData,
@@ -134,6 +140,8 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
         dependsOn: [],
       };
     }
+    const lost = await lostKey(cloud, document);
+    if (lost !== undefined && resource.streams.data !== undefined) return { action: "conflict", reason: lost, dependsOn: [] };
     const existing: string[] = [];
     if (name !== "") for await (const volume of cloud.volume.listVolumes({ name })) existing.push(volume.id);
     const warnings = resource.streams.data === undefined ? ["The backup has no data of this volume: it is created empty"] : [];
@@ -149,6 +157,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const done = noted === undefined ? undefined : await ifThere(cloud.volume.getVolume(noted));
     const volumeId = done?.id ?? (await ledger.using(() => make(context, { resource, document, options })));
     const volume = await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
+    if (volume.encrypted !== document.encrypted) throw await wronglyEncrypted(context, volume, document);
     await context.journal.note("cinder.volume", resource.id, volume.id);
     await finish(context, volume, document);
     return { targetId: volume.id, stats: { ...EMPTY_STATS, logicalBytes: data?.sizeBytes ?? 0 } };
@@ -190,14 +199,18 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
   coverage: {
     captured: [
       ...["name", "description", "size", "volume_type", "availability_zone", "bootable", "encrypted", "multiattach"],
-      ...["metadata", "volume_image_metadata", "data"],
+      ...["metadata", "volume_image_metadata", "data", "the encryption key, sealed"],
     ],
     restored: [
       ...["name", "description", "size", "volume_type", "availability_zone", "bootable", "metadata", "volume_image_metadata"],
-      "data",
+      ...["data", "the encryption key, by an image that names it"],
     ],
     roles: { capture: "member", restore: "member" },
-    reported: { encrypted: "the bytes are captured as they are, without the key that Barbican holds" },
+    reported: {
+      "encryption key":
+        "one that the credentials may not read is not captured: the volume is then a conflict where the target lacks it",
+      "snapshots of it": "see cinder.snapshot",
+    },
   },
 };
 
@@ -277,8 +290,10 @@ async function make(context: Context, { resource, document, options }: PlanInput
   const zone = mapped(options.maps.zone, document.availabilityZone);
   const type = mapped(options.maps["volume-type"], document.volumeType);
   let imageId: string | undefined;
+  const keyId =
+    data !== undefined && document.key !== undefined ? await storeKey(context, resource.id, document.key) : document.keyId;
   const volumeId = await ledger.obtain(UNFINISHED_VOLUME, resource.id, async (mark) => {
-    if (data !== undefined) imageId = await uploadTemporary(context, resource.id, data, document);
+    if (data !== undefined) imageId = await uploadTemporary(context, resource.id, data, document, keyId);
     const { id } = await cloud.volume.createVolume({
       name: restoredName(document.name, resource, options),
       description: document.description,
@@ -294,6 +309,8 @@ async function make(context: Context, { resource, document, options }: PlanInput
   // An adopted volume's image is left to the sweep. So is the volume's own entry: a request that was under way when its worker died may
   // make a second one yet, which keeps its mark.
   if (imageId !== undefined) await ledger.release(TEMPORARY_UPLOAD, resource.id, imageId);
+  // Cinder has made the volume a key of its own of it.
+  if (keyId !== undefined && document.key !== undefined) await ledger.release(TEMPORARY_KEY, resource.id, keyId);
   return volumeId;
 }
 
@@ -303,6 +320,7 @@ async function uploadTemporary(
   subject: string,
   data: NonNullable<Captured["streams"][string]>,
   document: VolumeDocument,
+  keyId: string | undefined,
 ): Promise<string> {
   const { cloud, ledger, reader, signal } = context;
   const imageId = await ledger.obtain(TEMPORARY_UPLOAD, subject, async (name) => {
@@ -311,7 +329,7 @@ async function uploadTemporary(
       visibility: "private",
       diskFormat: "raw",
       containerFormat: "bare",
-      properties: hardware(document),
+      properties: { ...hardware(document), ...(keyId === undefined ? {} : { [KEY_PROPERTY]: keyId }) },
     });
     return id;
   });
@@ -332,6 +350,31 @@ async function finish({ cloud }: Context, volume: Volume, document: VolumeDocume
   if (UNFINISHED_MARK in volume.metadata) await cloud.volume.deleteMetadata(volume.id, UNFINISHED_MARK);
 }
 
+/** Why the bytes of an encrypted volume would be noise in the target, or undefined if they are not. */
+async function lostKey(cloud: Cloud, { encrypted, key, keyId }: VolumeDocument): Promise<string | undefined> {
+  if (!encrypted || key !== undefined) {
+    if (key === undefined || (await cloud.hasService("key-manager"))) return undefined;
+    return "the volume is encrypted, and the target has no key manager";
+  }
+  if (keyId !== undefined && (await hasKey(cloud, keyId))) return undefined;
+  return "the volume is encrypted, and neither the backup nor the target has its key: its bytes could not be read";
+}
+
+/** The volume type decides; only an administrator sees beforehand what it does. What was made is removed, or the next attempt would adopt it. */
+async function wronglyEncrypted({ cloud, signal }: Context, made: Volume, document: VolumeDocument): Promise<CodedError> {
+  await cloud.volume.deleteVolume(made.id);
+  await cloud.volume.waitForVolumeGone(made.id, { signal });
+  const [is, was] = made.encrypted ? ["encrypts", "was not encrypted"] : ["does not encrypt", "was encrypted"];
+  return new CodedError(
+    "CONFLICT",
+    `The volume type ${made.volumeType} ${is} its volumes, and ${document.name || made.id} ${was}`,
+    {
+      facts: { type: made.volumeType, volume: document.name },
+      hint: `Map it to another: --map volume-type:${document.volumeType}=NEW.`,
+    },
+  );
+}
+
 function describe(v: Volume): VolumeDocument {
   return {
     version: 1,
@@ -350,8 +393,9 @@ function describe(v: Volume): VolumeDocument {
 }
 
 function comparable(d: VolumeDocument): Record<string, unknown> {
-  const { name, description, sizeGiB, volumeType, availabilityZone, bootable, multiattach, imageMetadata } = d;
+  const { name, description, sizeGiB, volumeType, availabilityZone, bootable, encrypted, multiattach, imageMetadata } = d;
   return {
+    encrypted,
     name,
     description,
     sizeGiB,

@@ -6,8 +6,9 @@
 import type { Cloud } from "@permafrost/openstack";
 
 import { type Clock, CodedError } from "@permafrost/std";
+import { KEY_PROPERTY, temporaryKey } from "./encryption-key.ts";
 import { ifThere } from "./if-there.ts";
-import type { FoundTemporary, TemporaryKind } from "./ledger.ts";
+import { type FoundTemporary, TEMPORARY_PREFIX, type TemporaryKind } from "./ledger.ts";
 
 export const TEMPORARY_IMAGE = "glance.image";
 /** An image we fill ourselves: one whose upload broke off is `saving`, then `queued`, and must not be filled again. */
@@ -76,7 +77,15 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
         () => cloud.volume.waitForVolumeGone(id, { signal }),
       ),
   });
+  /** An image that lost our mark and is none of our temporaries keeps its key. */
+  const isKept = async (keyId: string): Promise<boolean> => {
+    const images = cloud.image.list({ owner: cloud.projectId, properties: { [KEY_PROPERTY]: keyId } });
+    for await (const { name, properties } of images)
+      if (!name.startsWith(TEMPORARY_PREFIX) && !(UNFINISHED_MARK in properties)) return true;
+    return false;
+  };
   return [
+    temporaryKey(cloud, isKept),
     image(TEMPORARY_IMAGE, BROKEN_IMAGE, (name) => ({ name })),
     image(TEMPORARY_UPLOAD, BROKEN_UPLOAD, (name) => ({ name })),
     image(UNFINISHED_IMAGE, BROKEN_UPLOAD, (name) => ({ properties: { [UNFINISHED_MARK]: name } })),

@@ -117,13 +117,26 @@ export class VolumeActions {
     const visibility = view.version >= 3001 ? String(wanted.visibility ?? "shared") : "shared";
     const isProtected = view.version >= 3001 && truthy(wanted.protected);
     if (visibility === "public" && !context.admin) forbid("volume_extension:volume_actions:upload_public");
+    const containerFormat = String(wanted.container_format ?? "bare");
+    const key = volume.encryptionKeyId;
+    if (key !== undefined && (diskFormat !== "raw" || containerFormat !== "bare"))
+      fail(
+        400,
+        "An encrypted volume uploaded as an image must use 'raw' disk_format and 'bare' container_format, which are the defaults for these options.",
+      );
+    const imageKey = key === undefined ? undefined : volumes.cloneKey(key, volume.projectId, context.token.user.id);
     const image = images.add(volume.projectId, {
       name: wanted.image_name,
       diskFormat,
-      containerFormat: String(wanted.container_format ?? "bare"),
+      containerFormat,
       visibility,
       protected: isProtected,
-      properties: customProperties(volume.imageMetadata),
+      properties: {
+        ...customProperties(volume.imageMetadata),
+        ...(imageKey === undefined
+          ? {}
+          : { cinder_encryption_key_id: imageKey, cinder_encryption_key_deletion_policy: "on_image_deletion" }),
+      },
     });
     call.created("image", image.id);
     volumes.setStatus(volume, "uploading");

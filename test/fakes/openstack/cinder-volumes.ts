@@ -143,6 +143,12 @@ export class VolumeRoutes {
       );
     const finalType = type ?? origin?.type ?? volumes.defaultType;
     this.checkQuota(context.projectId, "volumes", gib, finalType.name);
+    const original = image === undefined ? origin?.encryptionKeyId : (image.properties.cinder_encryption_key_id ?? undefined);
+    const cloned =
+      finalType.encrypted && original !== undefined
+        ? (volumes.cloneKey(original, context.projectId, context.token.user.id) ??
+          fail(500, "The server has either erred or is incapable of performing the requested operation."))
+        : undefined;
     const volume = volumes.addVolume({
       projectId: context.projectId,
       userId: context.token.user.id,
@@ -154,12 +160,11 @@ export class VolumeRoutes {
       snapshotId: snapshot?.id ?? null,
       sourceVolid: source?.id ?? null,
       metadata,
+      encryptionKeyId: cloned,
     });
     call.created("volume", volume.id);
     const bytes = (snapshot ?? source)?.bytes.clone(gib * volumes.bytesPerGib);
     if (bytes !== undefined) volume.bytes = bytes;
-    if (finalType.encrypted && origin?.encryptionKeyId !== undefined && snapshot !== undefined)
-      volume.encryptionKeyId = origin.encryptionKeyId;
     const view202 = { volume: volumeView(volume, view, "create") };
     const from = snapshot ?? source;
     const inherit = () => {
@@ -223,6 +228,7 @@ export class VolumeRoutes {
           if (context.call.fails) return volumes.setStatus(volume, "error_deleting");
           for (const snapshot of snapshots) volumes.snapshots.delete(snapshot.id);
           volumes.volumes.delete(id);
+          volumes.dropKey(volume.encryptionKeyId);
         },
       ],
     );

@@ -109,9 +109,9 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
   const transitions = new Transitions(clock, { polls: options.pace?.polls ?? 1, ms: options.pace?.ms ?? 0 });
   const images = new Images(clock);
   images.nullChecksums = options.nullChecksums ?? false;
-  const volumes = new Volumes(clock, options.bytesPerGib ?? 2 ** 30);
-  const swift = new SwiftStore(clock);
   const keys = new KeyStore(clock);
+  const volumes = new Volumes(clock, options.bytesPerGib ?? 2 ** 30, keys);
+  const swift = new SwiftStore(clock);
   const zones = new Zones(clock);
   const compute = new Compute(clock);
   const network = new Networking(clock, options.network);
@@ -154,6 +154,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
       honourRange: options.honourRange ?? true,
       pageSize: options.imagePageSize ?? 25,
       keystoneUrl,
+      dropKey: (id) => volumes.dropKey(id),
     }),
     volume: new Cinder(state, identities, keystoneUrl, options.maxMinor ?? 71),
     object: new Swift(swift, identities),

@@ -23,6 +23,8 @@ export interface GlanceOptions {
   readonly pageSize: number;
   /** Where Keystone is, for WWW-Authenticate. */
   readonly keystoneUrl: () => string;
+  /** Removes a secret of Barbican's that goes with its image. */
+  readonly dropKey: (id: string) => void;
 }
 
 export class Glance implements ServiceHandler {
@@ -96,6 +98,8 @@ export class Glance implements ServiceHandler {
       const image = this.#own(id, token, "delete");
       if (image.protected) refuse(403, `Image ${id} is protected and cannot be deleted.`);
       this.#images.all.delete(id);
+      if (image.properties.cinder_encryption_key_deletion_policy === "on_image_deletion")
+        this.#options.dropKey(image.properties.cinder_encryption_key_id ?? "");
       call.deleted("image", id);
       return NO_CONTENT;
     }

@@ -3,7 +3,9 @@
  * they are shown at a microversion. Sizes are whole "GiB" of `bytesPerGib` bytes, so a test may use small ones.
  */
 
+import { randomBytes } from "node:crypto";
 import { assert, type Clock } from "@permafrost/std";
+import type { KeyStore } from "./barbican/key-store.ts";
 import { type BlockGenerator, SparseBytes } from "./bytes.ts";
 import { cinderTime, uuid } from "./ids.ts";
 
@@ -77,9 +79,12 @@ export class Volumes {
   readonly #clock: Clock;
   #sequence = 0;
   readonly bytesPerGib: number;
+  /** Where the keys of encrypted volumes are; without it they are ids of nothing. */
+  readonly #keys: KeyStore | undefined;
 
-  constructor(clock: Clock, bytesPerGib: number) {
+  constructor(clock: Clock, bytesPerGib: number, keys?: KeyStore) {
     this.#clock = clock;
+    this.#keys = keys;
     this.bytesPerGib = bytesPerGib;
     const type = (name: string, description: string, extraSpecs: Record<string, string> = {}, encrypted = false): VolumeType => ({
       id: uuid(),
@@ -129,9 +134,30 @@ export class Volumes {
       sequence: this.#sequence++,
       ...fields,
     };
-    if (volume.type.encrypted) volume.encryptionKeyId ??= uuid();
+    if (volume.type.encrypted) volume.encryptionKeyId ??= this.newKey(volume.projectId, volume.userId);
     this.volumes.set(volume.id, volume);
     return volume;
+  }
+
+  /** As castellan makes one for Cinder: a secret of the user's, without a name. */
+  newKey(projectId: string, creatorId: string): string {
+    return this.#addKey(projectId, creatorId, randomBytes(32));
+  }
+
+  /** Every volume and image has a key of its own, equal to its source's. Undefined: there is no such key. */
+  cloneKey(id: string, projectId: string, creatorId: string): string | undefined {
+    if (this.#keys === undefined) return id;
+    const payload = this.#keys.secret(id)?.payload;
+    return payload === undefined ? undefined : this.#addKey(projectId, creatorId, payload);
+  }
+
+  dropKey(id: string | undefined): void {
+    if (id !== undefined) this.#keys?.removeSecret(id);
+  }
+
+  #addKey(projectId: string, creatorId: string, payload: Uint8Array): string {
+    const fields = { projectId, creatorId, secretType: "symmetric", algorithm: "aes", bitLength: 256 };
+    return this.#keys?.addSecret({ ...fields, payload }).id ?? uuid();
   }
 
   addSnapshot(volume: Volume, fields: Partial<Snapshot> = {}): Snapshot {
