@@ -96,10 +96,18 @@ describe("backup", () => {
     },
   );
 
-  it("says of an encrypted volume what the backup does not hold", async () => {
-    const { id } = seed("secret", { type: "luks" });
+  it("says of an encrypted volume whose key cannot be read what the backup does not hold", async () => {
+    const { id, encryptionKeyId = "" } = seed("secret", { type: "luks" });
+    const key = projects.fake.keys.secret(encryptionKeyId);
+    if (key !== undefined) projects.fake.keys.secrets.set(encryptionKeyId, { ...key, creatorId: "somebody" });
+    const closed = projects.fake.keys.secret(encryptionKeyId);
+    if (closed !== undefined) projects.fake.keys.setAcl(closed, [], false);
     const backup = await projects.backup([`cinder.volume/${id}`]);
-    expect(backup.found[0]?.warnings).toEqual([expect.stringContaining("without the key")]);
+    expect(backup.found[0]?.warnings).toEqual([expect.stringMatching(/without the key.*the credentials may not read its key/)]);
+    expect((await projects.plan([named(backup, "secret")]))[0]).toMatchObject({
+      action: "conflict",
+      actionReason: "the volume is encrypted, and neither the backup nor the target has its key: its bytes could not be read",
+    });
   });
 
   it("does not find its own temporaries", async () => {
@@ -172,6 +180,60 @@ describe("restore", () => {
     projects.fake.volumes.volumes.delete(first.targetId ?? "");
     const second = await projects.apply(resource, {}, "again");
     expect(sha(target(second.targetId)?.bytes.read())).toBe(sha(noise("removed", GIB_BYTES)));
+  });
+});
+
+describe("an encrypted volume", () => {
+  const secretsOf = (projectId: string) => projects.fake.keys.secretsOf(projectId);
+  const encrypted = async (name: string) => {
+    const { encryptionKeyId = "", id } = seed(name, { type: "luks" });
+    const key = Buffer.from(projects.fake.keys.secret(encryptionKeyId)?.payload ?? "");
+    return { key, id, result: named(await projects.backup([`cinder.volume/${id}`]), name) };
+  };
+
+  it("comes back with its bytes and its key, and leaves no other key on either side", async () => {
+    const before = [secretsOf(projects.sourceId).length + 1, secretsOf(projects.targetId).length + 1];
+    const { key, result } = await encrypted("locked");
+    expect(result.warnings).toEqual([]);
+    expect(await projects.document(result)).toMatchObject({
+      encrypted: true,
+      key: { algorithm: "aes", bitLength: 256, secretType: "symmetric", payload: key.toString("base64") },
+    });
+    const restored = await projects.restore(result);
+    const made = target(restored.targetId);
+    expect(sha(made?.bytes.read())).toBe(sha(noise("locked", GIB_BYTES)));
+    const restoredKey = projects.fake.keys.secret(made?.encryptionKeyId ?? "");
+    expect(Buffer.from(restoredKey?.payload ?? "").equals(key)).toBe(true);
+    expect(restoredKey?.projectId).toBe(projects.targetId);
+    expect((await projects.verify(restored)).mismatches).toEqual([]);
+    expect([secretsOf(projects.sourceId).length, secretsOf(projects.targetId).length]).toEqual(before);
+  });
+
+  it("is not made of a type that does not encrypt", async () => {
+    const { result } = await encrypted("typed away");
+    const options = { maps: { "volume-type": { luks: "fast" } } };
+    await expect(projects.apply({ ...result, action: "create" }, options)).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: "The volume type fast does not encrypt its volumes, and typed away was encrypted",
+    });
+    expect(projects.fake.read.volumes(projects.targetId).filter((v) => v.name === "typed away")).toEqual([]);
+  });
+
+  it("is not brought back as another thing than the secret that Cinder made for it", async () => {
+    const { encryptionKeyId = "" } = seed("with a secret", { type: "luks" });
+    const own = projects.fake.keys.addSecret({ projectId: projects.sourceId, name: "own", payload: Buffer.from("x") });
+    const { found } = await projects.backup(["barbican.secret"]);
+    expect(found.map((f) => f.id)).toContain(own.id);
+    expect(found.map((f) => f.id)).not.toContain(encryptionKeyId);
+  });
+});
+
+describe("a flag that only an action sets", () => {
+  it("readonly, there and back", async () => {
+    const { id } = seed("readonly", { readonly: true });
+    const restored = await projects.restore(named(await projects.backup([`cinder.volume/${id}`]), "readonly"));
+    expect(target(restored.targetId)?.readonly).toBe(true);
+    expect((await projects.verify(restored)).mismatches).toEqual([]);
   });
 });
 

@@ -11,6 +11,7 @@ import { isLike } from "./declared/comparable.ts";
 import type { DeclaredDocument } from "./declared/declaration.ts";
 import { declaredType } from "./declared/declared-type.ts";
 import { withTargets } from "./declared/references.ts";
+import { serviceKeys } from "./encryption-key.ts";
 import type { RestoreInput } from "./resource-type.ts";
 
 export const barbicanSecret = declaredType({
@@ -24,9 +25,11 @@ export const barbicanSecret = declaredType({
   reported: {
     payload: "one that the credentials may not read is not captured",
     consumers: "whoever uses the secret registers again",
+    "keys of encrypted volumes and images": "they are in the document of their volume or image",
   },
   listQuery: () => ({}),
   isOwned: () => true,
+  derivedIds: serviceKeys,
   hooks: {
     describe: async ({ cloud }, { id, content_types }) => {
       const secretId = String(id);

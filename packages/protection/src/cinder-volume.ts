@@ -7,12 +7,13 @@
  */
 
 import { type DiscoveredResource, EMPTY_STATS, type FrozenResource, type StreamRoot } from "@permafrost/model";
-import type { Cloud, Volume } from "@permafrost/openstack";
+import type { Cloud } from "@permafrost/openstack";
 import { CodedError, isoTime, mapPool, retry } from "@permafrost/std";
+import { comparable, describe, mapped, type VolumeDocument } from "./cinder-volume-document.ts";
+import { finishVolume, lostKey, makeVolume, withoutEncryption } from "./cinder-volume-restore.ts";
 import { fieldDifferences, firstDifference } from "./compare.ts";
-import { type EncryptionKey, hasKey, KEY_PROPERTY, readKey, storeKey, TEMPORARY_KEY } from "./encryption-key.ts";
+import { readKey } from "./encryption-key.ts";
 import { toFailureOf } from "./failure.ts";
-import { counted } from "./glance-image.ts";
 import { ifThere } from "./if-there.ts";
 import { TEMPORARY_PREFIX } from "./ledger.ts";
 import { decideByName, restoredName } from "./name-conflict.ts";
@@ -30,30 +31,9 @@ import type {
   Verified,
   VerifyInput,
 } from "./resource-type.ts";
-import { TEMPORARY_SNAPSHOT, TEMPORARY_UPLOAD, TEMPORARY_VOLUME, UNFINISHED_MARK, UNFINISHED_VOLUME } from "./temporaries.ts";
+import { TEMPORARY_SNAPSHOT, TEMPORARY_VOLUME } from "./temporaries.ts";
 import { readVolume } from "./volume-transport.ts";
 
-/** Document version 1. */
-export type VolumeDocument = {
-  readonly version: 1;
-  readonly name: string;
-  readonly description: string;
-  readonly status: string;
-  readonly sizeGiB: number;
-  readonly volumeType: string;
-  readonly availabilityZone: string;
-  readonly bootable: boolean;
-  readonly encrypted: boolean;
-  /** Of an encrypted volume, as far as the credentials could read it. */
-  readonly key?: EncryptionKey;
-  readonly keyId?: string;
-  readonly multiattach: boolean;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly imageMetadata: Readonly<Record<string, string>>;
-};
-
-/** Written by Cinder itself. */
-const SERVICE_METADATA = /^(readonly|attached_mode|permafrost_.*)$/;
 /** Without bytes worth keeping. In every other state a volume has some: whether they can be had now, Cinder says, and the session is `partial` if not. */
 const EMPTY_STATUS = /^(creating|managing|error|error_managing|deleting|error_deleting|deleted)$/;
 const GIB = 2 ** 30;
@@ -155,11 +135,11 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const data = resource.streams.data;
     const noted = await context.journal.find("cinder.volume", resource.id);
     const done = noted === undefined ? undefined : await ifThere(cloud.volume.getVolume(noted));
-    const volumeId = done?.id ?? (await ledger.using(() => make(context, { resource, document, options })));
+    const volumeId = done?.id ?? (await ledger.using(() => makeVolume(context, { resource, document, options })));
     const volume = await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
-    if (volume.encrypted !== document.encrypted) throw await wronglyEncrypted(context, volume, document);
+    if (document.encrypted && !volume.encrypted) throw await withoutEncryption(context, volume, document);
     await context.journal.note("cinder.volume", resource.id, volume.id);
-    await finish(context, volume, document);
+    await finishVolume(context, volume, document);
     return { targetId: volume.id, stats: { ...EMPTY_STATS, logicalBytes: data?.sizeBytes ?? 0 } };
   },
 
@@ -203,7 +183,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     ],
     restored: [
       ...["name", "description", "size", "volume_type", "availability_zone", "bootable", "metadata", "volume_image_metadata"],
-      ...["data", "the encryption key, by an image that names it"],
+      ...["readonly", "data", "the encryption key, by an image that names it"],
     ],
     roles: { capture: "member", restore: "member" },
     reported: {
@@ -281,146 +261,4 @@ async function freezeOne(context: Context, resource: DiscoveredResource): Promis
       failure: toFailureOf(error, { volume: resource.id }),
     };
   }
-}
-
-/** The target with its bytes, still marked as unfinished. Adopted if an earlier attempt made it. */
-async function make(context: Context, { resource, document, options }: PlanInput<VolumeDocument>): Promise<string> {
-  const { cloud, ledger, signal } = context;
-  const data = resource.streams.data;
-  const zone = mapped(options.maps.zone, document.availabilityZone);
-  const type = mapped(options.maps["volume-type"], document.volumeType);
-  let imageId: string | undefined;
-  const keyId =
-    data !== undefined && document.key !== undefined ? await storeKey(context, resource.id, document.key) : document.keyId;
-  const volumeId = await ledger.obtain(UNFINISHED_VOLUME, resource.id, async (mark) => {
-    if (data !== undefined) imageId = await uploadTemporary(context, resource.id, data, document, keyId);
-    const { id } = await cloud.volume.createVolume({
-      name: restoredName(document.name, resource, options),
-      description: document.description,
-      sizeGiB: document.sizeGiB,
-      ...(type === "" ? {} : { volumeType: type }),
-      ...(zone === "" ? {} : { availabilityZone: zone }),
-      ...(imageId === undefined ? {} : { imageId }),
-      metadata: { ...userMetadata(document), [UNFINISHED_MARK]: mark },
-    });
-    return id;
-  });
-  await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
-  // An adopted volume's image is left to the sweep. So is the volume's own entry: a request that was under way when its worker died may
-  // make a second one yet, which keeps its mark.
-  if (imageId !== undefined) await ledger.release(TEMPORARY_UPLOAD, resource.id, imageId);
-  // Cinder has made the volume a key of its own of it.
-  if (keyId !== undefined && document.key !== undefined) await ledger.release(TEMPORARY_KEY, resource.id, keyId);
-  return volumeId;
-}
-
-/** A temporary image with the volume's bytes and the properties a volume made of it takes over. Verified by Glance's own hash. */
-async function uploadTemporary(
-  context: Context,
-  subject: string,
-  data: NonNullable<Captured["streams"][string]>,
-  document: VolumeDocument,
-  keyId: string | undefined,
-): Promise<string> {
-  const { cloud, ledger, reader, signal } = context;
-  const imageId = await ledger.obtain(TEMPORARY_UPLOAD, subject, async (name) => {
-    const { id } = await cloud.image.create({
-      name,
-      visibility: "private",
-      diskFormat: "raw",
-      containerFormat: "bare",
-      properties: { ...hardware(document), ...(keyId === undefined ? {} : { [KEY_PROPERTY]: keyId }) },
-    });
-    return id;
-  });
-  if ((await cloud.image.get(imageId)).status === "queued") {
-    const bytes = counted(reader.readStream(data, { signal }), context.progress);
-    await cloud.image.upload(imageId, bytes, { sizeBytes: data.sizeBytes, signal, verifyHash: true });
-  }
-  await cloud.image.waitFor(imageId, ["active"], { signal, sizeBytes: data.sizeBytes });
-  return imageId;
-}
-
-/** Image metadata exactly as it was, bootable flag, and our own mark removed last. */
-async function finish({ cloud }: Context, volume: Volume, document: VolumeDocument): Promise<void> {
-  const surplus = Object.keys(volume.imageMetadata).filter((k) => !(k in document.imageMetadata));
-  for (const key of surplus) await cloud.volume.deleteImageMetadata(volume.id, key);
-  if (Object.keys(document.imageMetadata).length > 0) await cloud.volume.setImageMetadata(volume.id, document.imageMetadata);
-  if (volume.bootable !== document.bootable) await cloud.volume.setBootable(volume.id, document.bootable);
-  if (UNFINISHED_MARK in volume.metadata) await cloud.volume.deleteMetadata(volume.id, UNFINISHED_MARK);
-}
-
-/** Why the bytes of an encrypted volume would be noise in the target, or undefined if they are not. */
-async function lostKey(cloud: Cloud, { encrypted, key, keyId }: VolumeDocument): Promise<string | undefined> {
-  if (!encrypted || key !== undefined) {
-    if (key === undefined || (await cloud.hasService("key-manager"))) return undefined;
-    return "the volume is encrypted, and the target has no key manager";
-  }
-  if (keyId !== undefined && (await hasKey(cloud, keyId))) return undefined;
-  return "the volume is encrypted, and neither the backup nor the target has its key: its bytes could not be read";
-}
-
-/** The volume type decides; only an administrator sees beforehand what it does. What was made is removed, or the next attempt would adopt it. */
-async function wronglyEncrypted({ cloud, signal }: Context, made: Volume, document: VolumeDocument): Promise<CodedError> {
-  await cloud.volume.deleteVolume(made.id);
-  await cloud.volume.waitForVolumeGone(made.id, { signal });
-  const [is, was] = made.encrypted ? ["encrypts", "was not encrypted"] : ["does not encrypt", "was encrypted"];
-  return new CodedError(
-    "CONFLICT",
-    `The volume type ${made.volumeType} ${is} its volumes, and ${document.name || made.id} ${was}`,
-    {
-      facts: { type: made.volumeType, volume: document.name },
-      hint: `Map it to another: --map volume-type:${document.volumeType}=NEW.`,
-    },
-  );
-}
-
-function describe(v: Volume): VolumeDocument {
-  return {
-    version: 1,
-    name: v.name,
-    description: v.description,
-    status: v.status,
-    sizeGiB: v.sizeGiB,
-    volumeType: v.volumeType,
-    availabilityZone: v.availabilityZone,
-    bootable: v.bootable,
-    encrypted: v.encrypted,
-    multiattach: v.multiattach,
-    metadata: v.metadata,
-    imageMetadata: v.imageMetadata,
-  };
-}
-
-function comparable(d: VolumeDocument): Record<string, unknown> {
-  const { name, description, sizeGiB, volumeType, availabilityZone, bootable, encrypted, multiattach, imageMetadata } = d;
-  return {
-    encrypted,
-    name,
-    description,
-    sizeGiB,
-    volumeType,
-    availabilityZone,
-    bootable,
-    multiattach,
-    imageMetadata,
-    metadata: userMetadata(d),
-  };
-}
-
-function userMetadata(d: VolumeDocument): Record<string, string> {
-  return Object.fromEntries(Object.entries(d.metadata).filter(([k]) => !SERVICE_METADATA.test(k)));
-}
-
-/** The properties a guest needs to start from the volume; the image's own identity is not among them. */
-function hardware(d: VolumeDocument): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(d.imageMetadata).filter(
-      ([k]) => /^(hw_|os_|img_)/.test(k) && !k.startsWith("os_hash_") && !k.startsWith("os_glance_"),
-    ),
-  );
-}
-
-function mapped(map: Readonly<Record<string, string>> | undefined, name: string): string {
-  return map?.[name] ?? map?.["*"] ?? name;
 }

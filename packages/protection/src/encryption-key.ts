@@ -7,7 +7,7 @@
 
 import { type Cloud, readSecretPayload, SECRETS } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
-import { ifThere } from "./if-there.ts";
+import { readable } from "./barbican-acl.ts";
 import type { TemporaryKind } from "./ledger.ts";
 import type { Context } from "./resource-type.ts";
 
@@ -49,7 +49,7 @@ export async function readKey(cloud: Cloud, id: string): Promise<{ readonly key?
 /** Whether the target's key manager has the key under the id that it had in the source. */
 export async function hasKey(cloud: Cloud, id: string): Promise<boolean> {
   if (!(await cloud.hasService("key-manager"))) return false;
-  return (await ifThere(cloud.collection(SECRETS).get(id)).catch(() => undefined)) !== undefined;
+  return (await readable(cloud.collection(SECRETS).get(id))) !== undefined;
 }
 
 /** The id of the key in the target's key manager, in the ledger until it is released or an image keeps it. */
@@ -66,6 +66,18 @@ export async function storeKey({ cloud, ledger }: Context, subject: string, key:
     });
     return String(secret.id);
   });
+}
+
+/** Keys that belong to the project's volumes and images: who restores those restores them. */
+export async function serviceKeys(cloud: Cloud): Promise<ReadonlySet<string>> {
+  const keys = new Set<string>();
+  if (await cloud.hasService("block-storage"))
+    for await (const { encryptionKeyId } of cloud.volume.listVolumes({}))
+      if (encryptionKeyId !== undefined) keys.add(encryptionKeyId);
+  if (await cloud.hasService("image"))
+    for await (const { properties } of cloud.image.list({ owner: cloud.projectId }))
+      if (properties[KEY_PROPERTY] !== undefined) keys.add(properties[KEY_PROPERTY]);
+  return keys;
 }
 
 /** `isKept`: a finished image names it. */

@@ -67,6 +67,8 @@ export interface Declaration {
   readonly isOwned?: (object: ApiObject, cloud: Cloud) => boolean;
   /** True for what a service made for itself and makes again, such as a DHCP port. */
   readonly isDerived?: (object: ApiObject, cloud: Cloud) => boolean;
+  /** Ids of what services made for something else that restores it, such as the keys of encrypted volumes; asked once per backup. */
+  readonly derivedIds?: (cloud: Cloud) => Promise<ReadonlySet<string>>;
   /** Default: `name`, else `id`. */
   readonly nameOf?: (object: ApiObject) => string;
   readonly hooks?: Hooks;

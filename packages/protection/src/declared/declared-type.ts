@@ -55,8 +55,10 @@ async function* discover(declaration: Declaration, context: Context): AsyncItera
   const { collection: spec, hooks } = declaration;
   if (!(await cloud.hasService(spec.service))) return;
   if (spec.extension !== undefined && !(await cloud.networkExtensions()).has(spec.extension)) return;
+  const derived = await declaration.derivedIds?.(cloud);
   for await (const listed of cloud.collection(spec).list(listQuery(declaration, cloud), context.signal)) {
     if (!isOwned(declaration, listed, cloud) || declaration.isDerived?.(listed, cloud) === true) continue;
+    if (derived?.has(String(listed[keyOf(declaration)])) === true) continue;
     // One that vanishes while it is read is not there any more.
     const more = hooks?.describe === undefined ? {} : await ifThere(hooks.describe(context, listed));
     if (more === undefined) continue;
