@@ -219,3 +219,93 @@ describe("verification sees", () => {
       'visibility: expected "shared", found "community"',
     ]));
 });
+
+describe("images that need others", () => {
+  it("kernel and ramdisk are made first and referred to by their new ids", async () => {
+    const kernel = await seed("kernel", { diskFormat: "raw" });
+    const shared = await projects.fake.seed.image({ project: projects.targetId, name: "their ramdisk", bytes: noise("r", 10) });
+    const ids = { kernel_id: kernel.id, ramdisk_id: shared.id };
+    shared.members.set(projects.sourceId, { status: "accepted", createdMs: 0, updatedMs: 0 });
+    const image = await seed("guest", { properties: ids });
+    const backup = await projects.backup([`glance.image/${kernel.id}`, `glance.image/${image.id}`]);
+    expect(await projects.document(named(backup, "guest"))).toMatchObject({
+      parts: { [kernel.id]: "kernel", [shared.id]: "their ramdisk" },
+    });
+    const plan = await projects.plan([...backup.results.values()]);
+    expect(plan.find((r) => r.name === "guest")).toMatchObject({ dependsOn: [`glance.image/${kernel.id}`], warnings: [] });
+    const made = await projects.restore(named(backup, "kernel"));
+    const targets = { [`glance.image/${kernel.id}`]: made.targetId ?? "", [`glance.image/${shared.id}`]: shared.id };
+    const restored = await projects.apply({ ...named(backup, "guest"), action: "create" }, {}, projects.session(), targets);
+    expect(target(restored.targetId)?.properties).toEqual({ kernel_id: made.targetId, ramdisk_id: shared.id });
+    const alone = await projects.plan([named(await projects.backup([`glance.image/${image.id}`]), "guest")]);
+    expect(alone[0]?.warnings).toEqual([]);
+    projects.fake.images.all.delete(kernel.id);
+    const [without] = await projects.plan([named(backup, "guest")], { namePrefix: "x-" });
+    expect(without?.warnings).toEqual([]);
+  });
+
+  it("says what a member cannot have again", async () => {
+    const result = await backedUp("told", {
+      visibility: "public",
+      properties: { img_signature: "s", img_signature_key_type: "RSA" },
+    });
+    const [planned] = await projects.plan([result]);
+    expect(planned?.warnings).toEqual([
+      "The image was public: it stays private, for only an administrator may publish one",
+      "Its signature is left out: it names a certificate in the source's key manager",
+    ]);
+    const restored = await projects.restore(result);
+    expect(target(restored.targetId)).toMatchObject({ visibility: "private", properties: {} });
+    expect((await projects.verify(restored)).mismatches).toEqual([]);
+  });
+
+  it("leaves out Nova's image of a volume-backed server, and says so", async () => {
+    const properties = { block_device_mapping: JSON.stringify([{ snapshot_id: "s", source_type: "snapshot" }]) };
+    const image = await projects.fake.seed.image({
+      project: projects.sourceId,
+      name: "of volumes",
+      bytes: Buffer.alloc(0),
+      properties,
+    });
+    const result = named(await projects.backup([`glance.image/${image.id}`]), "of volumes");
+    expect(result.warnings).toEqual(["The image has no bytes but names volume snapshots: those are not backed up"]);
+    expect((await projects.plan([result]))[0]).toMatchObject({ action: "skip" });
+  });
+});
+
+describe("an image of an encrypted volume", () => {
+  const KEY = Buffer.from("0123456789abcdef0123456789abcdef");
+  const encrypted = async (name: string) => {
+    const { id } = projects.fake.keys.addSecret({
+      ...{ projectId: projects.sourceId, secretType: "symmetric", algorithm: "aes", bitLength: 256, payload: KEY },
+    });
+    const properties = { cinder_encryption_key_id: id, cinder_encryption_key_deletion_policy: "on_image_deletion" };
+    return await backedUp(name, { properties });
+  };
+
+  it("comes back with a key of its own, which the sweep leaves and an undo takes", async () => {
+    const resource = { ...(await encrypted("locked")), action: "create" as const };
+    const session = projects.session();
+    const first = await projects.apply(resource, {}, session);
+    const restored = await projects.apply(resource, {}, session);
+    expect(restored.targetId).toBe(first.targetId);
+    const { properties } = target(restored.targetId) ?? {};
+    const key = projects.fake.keys.secret(properties?.cinder_encryption_key_id ?? "");
+    expect([key?.projectId, Buffer.from(key?.payload ?? "").toString("hex")]).toEqual([projects.targetId, KEY.toString("hex")]);
+    expect(properties?.cinder_encryption_key_deletion_policy).toBe("on_image_deletion");
+    expect(projects.fake.keys.secretsOf(projects.targetId)).toHaveLength(1);
+    expect((await projects.verify(restored)).mismatches).toEqual([]);
+    await projects.undo(resource, session);
+    expect(projects.fake.keys.secretsOf(projects.targetId)).toEqual([]);
+    expect(target(restored.targetId)).toBeUndefined();
+  });
+
+  it("is a conflict without its key", async () => {
+    const image = await seed("keyless", { properties: { cinder_encryption_key_id: "00000000-0000-4000-8000-00000000000b" } });
+    const backup = await projects.backup([`glance.image/${image.id}`]);
+    const { found } = backup;
+    const result = named(backup, "keyless");
+    expect(found[0]?.warnings).toEqual([expect.stringMatching(/without the key.*is not in the key manager/)]);
+    expect((await projects.plan([result]))[0]).toMatchObject({ action: "conflict" });
+  });
+});

@@ -150,14 +150,19 @@ export class TwoProjects {
     );
   }
 
-  async apply(resource: ResourceResult, options: Options = {}, sessionId = this.session()): Promise<ResourceResult> {
+  async apply(
+    resource: ResourceResult,
+    options: Options = {},
+    sessionId = this.session(),
+    targets: Readonly<Record<string, string>> = {},
+  ): Promise<ResourceResult> {
     const restored = await this.run<ResourceResult>(sessionId, {
       kind: "apply",
       step: "create",
       journalId: sessionId,
       options: targetOptions(options),
       resource,
-      targets: {},
+      targets,
     });
     await this.run(sessionId, { kind: "sweep", source: { cloud: "target" } });
     return restored;

@@ -79,3 +79,13 @@ export function hardware(d: VolumeDocument): Record<string, string> {
 export function mapped(map: Readonly<Record<string, string>> | undefined, name: string): string {
   return map?.[name] ?? map?.["*"] ?? name;
 }
+
+const GIB = 2 ** 30;
+
+/**
+ * An encrypted volume's bytes have its header in front: some backends (RBD) give more than the volume's size, and Cinder makes no volume
+ * of an image that is larger than it.
+ */
+export function targetSizeGiB({ encrypted, sizeGiB }: VolumeDocument, data: { readonly sizeBytes: number } | undefined): number {
+  return encrypted ? Math.max(sizeGiB, Math.ceil((data?.sizeBytes ?? 0) / GIB)) : sizeGiB;
+}

@@ -3,7 +3,7 @@
 import type { StreamRoot } from "@permafrost/model";
 import type { Cloud, Volume } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
-import { hardware, isReadonly, mapped, userMetadata, type VolumeDocument } from "./cinder-volume-document.ts";
+import { hardware, isReadonly, mapped, targetSizeGiB, userMetadata, type VolumeDocument } from "./cinder-volume-document.ts";
 import { hasKey, KEY_PROPERTY, storeKey, TEMPORARY_KEY } from "./encryption-key.ts";
 import { counted } from "./glance-image.ts";
 import { restoredName } from "./name-conflict.ts";
@@ -24,7 +24,7 @@ export async function makeVolume(context: Context, { resource, document, options
     const { id } = await cloud.volume.createVolume({
       name: restoredName(document.name, resource, options),
       description: document.description,
-      sizeGiB: document.sizeGiB,
+      sizeGiB: targetSizeGiB(document, data),
       ...(type === "" ? {} : { volumeType: type }),
       ...(zone === "" ? {} : { availabilityZone: zone }),
       ...(imageId === undefined ? {} : { imageId }),

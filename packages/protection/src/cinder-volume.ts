@@ -9,7 +9,7 @@
 import { type DiscoveredResource, EMPTY_STATS, type FrozenResource, type StreamRoot } from "@permafrost/model";
 import type { Cloud } from "@permafrost/openstack";
 import { CodedError, isoTime, mapPool, retry } from "@permafrost/std";
-import { comparable, describe, mapped, type VolumeDocument } from "./cinder-volume-document.ts";
+import { comparable, describe, mapped, targetSizeGiB, type VolumeDocument } from "./cinder-volume-document.ts";
 import { finishVolume, lostKey, makeVolume, withoutEncryption } from "./cinder-volume-restore.ts";
 import { fieldDifferences, firstDifference } from "./compare.ts";
 import { readKey } from "./encryption-key.ts";
@@ -124,8 +124,14 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     if (lost !== undefined && resource.streams.data !== undefined) return { action: "conflict", reason: lost, dependsOn: [] };
     const existing: string[] = [];
     if (name !== "") for await (const volume of cloud.volume.listVolumes({ name })) existing.push(volume.id);
+    const sizeGiB = targetSizeGiB(document, resource.streams.data);
+    const grown = `The volume becomes ${sizeGiB} GiB instead of ${document.sizeGiB}: with its encryption header it fits into no less`;
     const warnings = resource.streams.data === undefined ? ["The backup has no data of this volume: it is created empty"] : [];
-    return { ...decideByName("volume", name, existing, options.onConflict, context.sessionId), dependsOn: [], warnings };
+    return {
+      ...decideByName("volume", name, existing, options.onConflict, context.sessionId),
+      dependsOn: [],
+      warnings: sizeGiB === document.sizeGiB ? warnings : [...warnings, grown],
+    };
   },
 
   async restore(context: Context, { resource, document, options }: RestoreInput<VolumeDocument>): Promise<Restored> {
@@ -152,6 +158,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const expected = comparable({
       ...document,
       name: restoredName(document.name, resource, options),
+      sizeGiB: targetSizeGiB(document, resource.streams.data),
       volumeType: mapped(options.maps["volume-type"], document.volumeType),
       availabilityZone: mapped(options.maps.zone, document.availabilityZone),
     });
@@ -159,7 +166,9 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const data = resource.streams.data;
     // Cinder keeps no hash of a volume: only reading it back proves its bytes.
     if (level !== "data" || data === undefined) return { level: level === "data" ? "data" : "metadata", mismatches };
-    const differs = await ledger.using(() => differenceOf(context, { volumeId: targetId, sizeGiB: volume.sizeGiB, data }));
+    const differs = await ledger.using(() =>
+      differenceOf(context, { volumeId: targetId, sizeGiB: volume.sizeGiB, encrypted: document.encrypted, data }),
+    );
     if (differs !== undefined) mismatches.push(`data: first difference at byte ${differs}`);
     return { level: "data", mismatches };
   },
@@ -197,7 +206,12 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
 /** The first byte of the volume that is not the stream's. Read through a snapshot: the volume may be in use again. */
 async function differenceOf(
   context: Context,
-  { volumeId, sizeGiB, data }: { readonly volumeId: string; readonly sizeGiB: number; readonly data: StreamRoot },
+  {
+    volumeId,
+    sizeGiB,
+    encrypted,
+    data,
+  }: { readonly volumeId: string; readonly sizeGiB: number; readonly encrypted: boolean; readonly data: StreamRoot },
 ): Promise<number | undefined> {
   const { cloud, ledger, signal } = context;
   const subject = `verify ${volumeId}`;
@@ -215,7 +229,7 @@ async function differenceOf(
   await cloud.volume.waitForVolume(copyId, ["available"], { signal, sizeGiB });
   const differs = await firstDifference(
     context.reader.readStream(data, { signal }),
-    readVolume(context, copyId, subject, sizeGiB),
+    first(readVolume(context, copyId, subject, sizeGiB), encrypted ? data.sizeBytes : Number.POSITIVE_INFINITY),
     context.progress,
   );
   await ledger.release(TEMPORARY_VOLUME, subject, copyId);
@@ -260,5 +274,14 @@ async function freezeOne(context: Context, resource: DiscoveredResource): Promis
       createdAt: "",
       failure: toFailureOf(error, { volume: resource.id }),
     };
+  }
+}
+
+/** What is behind the bytes of an encrypted volume is not its own: the volume had to be made larger. Reads to the end. */
+async function* first(bytes: AsyncIterable<Uint8Array>, count: number): AsyncIterable<Uint8Array> {
+  let left = count;
+  for await (const chunk of bytes) {
+    if (left > 0) yield chunk.subarray(0, Math.min(left, chunk.length));
+    left -= chunk.length;
   }
 }

@@ -7,9 +7,23 @@
  */
 
 import { EMPTY_STATS, type RestoreOptions, type StreamRoot } from "@permafrost/model";
-import type { Cloud, Image } from "@permafrost/openstack";
+import { type Cloud, type Image, SECRETS } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
+import { hasKey, KEY_PROPERTY, readKey, storeKey } from "./encryption-key.ts";
+import {
+  comparable,
+  describe,
+  IMAGE_ID,
+  type ImageDocument,
+  isOfVolumes,
+  membersOf,
+  partsOf,
+  planParts,
+  SIGNATURE_PROPERTY,
+  sharingDifferences,
+  targetProperties,
+} from "./glance-image-document.ts";
 import { ifThere } from "./if-there.ts";
 import { TEMPORARY_PREFIX } from "./ledger.ts";
 import { decideByName, restoredName } from "./name-conflict.ts";
@@ -20,6 +34,7 @@ import type {
   Found,
   PlanInput,
   Planned,
+  PlanScope,
   ResourceType,
   Restored,
   RestoreInput,
@@ -28,32 +43,6 @@ import type {
   VerifyInput,
 } from "./resource-type.ts";
 import { UNFINISHED_IMAGE, UNFINISHED_MARK } from "./temporaries.ts";
-
-/** Document version 1. A type, not an interface: it must be assignable to JSON. */
-export type ImageDocument = {
-  readonly version: 1;
-  readonly name: string;
-  readonly status: string;
-  readonly visibility: string;
-  readonly protected: boolean;
-  readonly hidden: boolean;
-  readonly diskFormat: string;
-  readonly containerFormat: string;
-  readonly minDiskGiB: number;
-  readonly minRamMiB: number;
-  readonly sizeBytes: number;
-  readonly hashAlgorithm: string;
-  readonly hashValue: string;
-  readonly checksum: string;
-  readonly tags: readonly string[];
-  readonly members: readonly { readonly project: string; readonly status: string }[];
-  readonly properties: Readonly<Record<string, string>>;
-};
-
-/** Set by services for their own use; Glance or Nova make them anew, or refuse them. */
-const IMAGE_ID = /^[0-9a-f-]{32,36}$/i;
-const SERVICE_PROPERTY =
-  /^(os_glance_|owner_(id|project_name|user_name)$|image_location$|instance_uuid$|user_id$|boot_roles$|base_image_ref$|permafrost_|stores$|cinder_encryption_key_deletion_policy$)/;
 
 export const glanceImage: ResourceType<ImageDocument> = {
   type: "glance.image",
@@ -67,10 +56,20 @@ export const glanceImage: ResourceType<ImageDocument> = {
       const captures = /^(active|deactivated)$/.test(image.status) && image.sizeBytes > 0;
       const warnings =
         captures || image.status === "active" ? [] : [`The image is ${image.status}: only its metadata is backed up`];
+      if (isOfVolumes(image)) warnings.push("The image has no bytes but names volume snapshots: those are not backed up");
+      const keyId = image.properties[KEY_PROPERTY];
+      const { key, why } = keyId === undefined ? { why: "" } : await readKey(cloud, keyId);
+      if (keyId !== undefined && key === undefined)
+        warnings.push(`The image is encrypted and its bytes are backed up without the key, which alone can read them: ${why}`);
+      const parts = await partsOf(cloud, image);
       yield {
         id: image.id,
         name: image.name,
-        document,
+        document: {
+          ...document,
+          ...(key === undefined ? {} : { key }),
+          ...(Object.keys(parts).length === 0 ? {} : { parts }),
+        },
         logicalBytes: captures ? image.sizeBytes : 0,
         captures,
         freezes: false,
@@ -117,20 +116,36 @@ export const glanceImage: ResourceType<ImageDocument> = {
     };
   },
 
-  async plan(context: Context, { resource, document, options }: PlanInput<ImageDocument>): Promise<Planned> {
+  async plan(context: Context, { resource, document, options }: PlanInput<ImageDocument>, scope: PlanScope): Promise<Planned> {
     const { cloud } = context;
     const name = restoredName(document.name, resource, options);
     const existing: string[] = [];
     for await (const image of cloud.image.list({ owner: cloud.projectId, name })) existing.push(image.id);
     const decided = decideByName("image", name, existing, options.onConflict, context.sessionId);
-    const warnings =
-      resource.streams.data === undefined && decided.action === "create"
-        ? ["The backup has no data of this image: it is created empty"]
-        : [];
-    return { ...decided, dependsOn: [], warnings };
+    const { dependsOn, warnings } = await planParts(document, scope);
+    if (decided.action !== "create") return { ...decided, dependsOn, warnings };
+    if (isOfVolumes(document))
+      return { action: "skip", reason: "it has no bytes and names volume snapshots that are not in the target", dependsOn: [] };
+    const lost = await lostImageKey(cloud, document);
+    if (lost !== undefined && resource.streams.data !== undefined) return { action: "conflict", reason: lost, dependsOn: [] };
+    if (resource.streams.data === undefined) warnings.push("The backup has no data of this image: it is created empty");
+    if (document.visibility === "public" && !cloud.roles.has("admin"))
+      warnings.push("The image was public: it stays private, for only an administrator may publish one");
+    for (const project of membersOf(document, options.maps)) {
+      const { how } = await scope.resolve({ kind: "project", id: project, name: "" });
+      if (how === "missing" && cloud.roles.has("admin"))
+        warnings.push(`The image is shared with project ${project}, which the target does not have`);
+    }
+    if (document.members.some((m) => m.status === "accepted"))
+      warnings.push("The projects that it is shared with must accept it again");
+    if (Object.keys(document.properties).some((k) => SIGNATURE_PROPERTY.test(k)))
+      warnings.push("Its signature is left out: it names a certificate in the source's key manager");
+    if (document.status === "deactivated") warnings.push("The image was deactivated: it is restored active");
+    return { ...decided, dependsOn, warnings };
   },
 
-  async restore(context: Context, { resource, document, options }: RestoreInput<ImageDocument>): Promise<Restored> {
+  async restore(context: Context, input: RestoreInput<ImageDocument>): Promise<Restored> {
+    const { resource, document, options } = input;
     if (resource.action === "reuse" && resource.targetId !== undefined)
       return { targetId: resource.targetId, stats: EMPTY_STATS };
     const { cloud, ledger } = context;
@@ -139,9 +154,8 @@ export const glanceImage: ResourceType<ImageDocument> = {
     let image = noted === undefined ? undefined : await ifThere(cloud.image.get(noted));
     if (image === undefined) {
       // The entry stays in the ledger: a request that was under way when its worker died may make a second one yet, which keeps its mark.
-      const id = await ledger.obtain(UNFINISHED_IMAGE, resource.id, (mark) =>
-        make(context, mark, { resource, document, options }),
-      );
+      const keyId = document.key === undefined ? undefined : await storeKey(context, resource.id, document.key);
+      const id = await ledger.obtain(UNFINISHED_IMAGE, resource.id, (mark) => make(context, mark, input, keyId));
       image = await ledger.using(() => cloud.image.get(id));
       if (data !== undefined) checkHash(document, image);
     }
@@ -152,13 +166,16 @@ export const glanceImage: ResourceType<ImageDocument> = {
 
   async verify(
     context: Context,
-    { resource, document, options, targetId, level }: VerifyInput<ImageDocument>,
+    { resource, document, options, targetId, targets, level }: VerifyInput<ImageDocument>,
   ): Promise<Verified> {
     const image = await context.cloud.image.get(targetId);
     const have = await describe(context.cloud, image);
     const mismatches = fieldDifferences(
-      comparable({ ...document, name: restoredName(document.name, resource, options) }),
-      comparable(have),
+      comparable(
+        { ...document, name: restoredName(document.name, resource, options) },
+        targetProperties(document, targets, undefined),
+      ),
+      comparable(have, have.properties),
     );
     mismatches.push(...sharingDifferences(document, have, options.maps, context.cloud.projectId));
     if (level === "metadata") return { level, mismatches };
@@ -179,12 +196,15 @@ export const glanceImage: ResourceType<ImageDocument> = {
     return { level: "data", mismatches };
   },
 
-  async undo({ cloud, signal }: Context, { targetId }: UndoInput<ImageDocument>): Promise<void> {
+  async undo({ cloud, signal }: Context, { targetId, document }: UndoInput<ImageDocument>): Promise<void> {
     const image = await ifThere(cloud.image.get(targetId));
     if (image === undefined) return;
     if (image.protected) await cloud.image.update(targetId, { protected: false });
     await cloud.image.delete(targetId);
     await cloud.image.waitForGone(targetId, { signal });
+    // Glance takes the key with it where the image says so; the restore made one for this image in any case.
+    const keyId = document.key === undefined ? undefined : image.properties[KEY_PROPERTY];
+    if (keyId !== undefined) await cloud.collection(SECRETS).delete(keyId);
   },
 
   async find(cloud: Cloud, nameOrId: string): Promise<{ id: string; name: string }[]> {
@@ -194,20 +214,33 @@ export const glanceImage: ResourceType<ImageDocument> = {
   },
 
   coverage: {
-    captured: ["*", "members", "data"],
+    captured: ["*", "members", "data", "the key of an encrypted volume's image, sealed"],
     restored: [
       ...["name", "visibility", "protected", "os_hidden", "disk_format", "container_format", "min_disk", "min_ram"],
-      ...["tags", "members", "custom properties", "data"],
+      ...["tags", "members", "custom properties", "kernel_id", "ramdisk_id", "data", "the key of an encrypted volume's image"],
     ],
     roles: { capture: "member", restore: "member" },
-    reported: { "visibility public": "a member may not publish an image: it stays private" },
+    reported: {
+      "visibility public": "a member may not publish an image: it stays private",
+      "signature properties": "they name a certificate in the source's key manager",
+      "status deactivated":
+        "it is restored active; only an administrator deactivates. Its bytes are read by an administrator only",
+      "member status accepted": "only the member may accept: it is invited again",
+      "an image without bytes that names volume snapshots": "Nova's image of a server: the snapshots' bytes are not backed up",
+      "images shared with the project": "they are another's: looked up in the target where something refers to them",
+    },
   },
 };
 
 /** The target with its data, private, unprotected and marked as unfinished. Glance takes data once: what broke off is begun again. */
-async function make(context: Context, mark: string, { resource, document, options }: PlanInput<ImageDocument>): Promise<string> {
+async function make(
+  context: Context,
+  mark: string,
+  { resource, document, options, targets }: RestoreInput<ImageDocument>,
+  keyId: string | undefined,
+): Promise<string> {
   const { cloud, reader, signal } = context;
-  const properties = Object.fromEntries(Object.entries(document.properties).filter(([k]) => !SERVICE_PROPERTY.test(k)));
+  const properties = targetProperties(document, targets, keyId);
   const { id } = await cloud.image.create({
     name: restoredName(document.name, resource, options),
     visibility: "private",
@@ -237,43 +270,13 @@ async function documentOf(context: Context, root: StreamRoot): Promise<ImageDocu
   }
 }
 
-async function describe(cloud: Context["cloud"], image: Image): Promise<ImageDocument> {
-  const members = image.visibility === "shared" ? await cloud.image.members(image.id) : [];
-  return {
-    version: 1,
-    name: image.name,
-    status: image.status,
-    visibility: image.visibility,
-    protected: image.protected,
-    hidden: image.hidden,
-    diskFormat: image.diskFormat,
-    containerFormat: image.containerFormat,
-    minDiskGiB: image.minDiskGiB,
-    minRamMiB: image.minRamMiB,
-    sizeBytes: image.sizeBytes,
-    hashAlgorithm: image.hashAlgorithm,
-    hashValue: image.hashValue,
-    checksum: image.checksum,
-    tags: [...image.tags].sort(),
-    members: members.map((m) => ({ project: m.memberId, status: m.status })).sort((a, b) => (a.project < b.project ? -1 : 1)),
-    properties: image.properties,
-  };
-}
-
-/** What must be the same after a restore. Who sees it is compared apart. */
-function comparable(d: ImageDocument): Record<string, unknown> {
-  return {
-    name: d.name,
-    protected: d.protected,
-    hidden: d.hidden,
-    diskFormat: d.diskFormat,
-    containerFormat: d.containerFormat,
-    minDiskGiB: d.minDiskGiB,
-    minRamMiB: d.minRamMiB,
-    sizeBytes: d.sizeBytes,
-    tags: d.tags,
-    properties: Object.fromEntries(Object.entries(d.properties).filter(([k]) => !SERVICE_PROPERTY.test(k))),
-  };
+async function lostImageKey(cloud: Cloud, { key, properties }: ImageDocument): Promise<string | undefined> {
+  const id = properties[KEY_PROPERTY];
+  if (id === undefined) return undefined;
+  if (key !== undefined)
+    return (await cloud.hasService("key-manager")) ? undefined : "the image is encrypted, and the target has no key manager";
+  if (await hasKey(cloud, id)) return undefined;
+  return "the image is encrypted, and neither the backup nor the target has its key: its bytes could not be read";
 }
 
 /** Members, hidden, visibility, and protection last. Returns what could not be done. */
@@ -308,28 +311,6 @@ async function finish({ cloud }: Context, image: Image, document: ImageDocument,
   if (document.protected && !image.protected)
     await attempt("The image is not protected", () => cloud.image.update(image.id, { protected: true }));
   return warnings;
-}
-
-/** The projects that an image is offered to, as the target calls them. */
-function membersOf(document: ImageDocument, maps: RestoreOptions["maps"]): string[] {
-  return document.members.map(({ project }) => maps.project?.[project] ?? project);
-}
-
-/** Who sees it. A member may not publish an image: that it stayed private was said when it was restored. */
-function sharingDifferences(
-  document: ImageDocument,
-  have: ImageDocument,
-  maps: RestoreOptions["maps"],
-  ownProjectId: string,
-): string[] {
-  const mayNot = (document.visibility === "public" || document.visibility === "community") && have.visibility === "private";
-  const differences = mayNot ? [] : fieldDifferences({ visibility: document.visibility }, { visibility: have.visibility });
-  if (document.visibility !== "shared") return differences;
-  const members = membersOf(document, maps).filter((project) => project !== ownProjectId);
-  return [
-    ...differences,
-    ...fieldDifferences({ members: members.sort() }, { members: have.members.map((m) => m.project).sort() }),
-  ];
 }
 
 function hashOf(document: ImageDocument): { readonly algorithm: string; readonly value: string } | undefined {
