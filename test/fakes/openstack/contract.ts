@@ -17,6 +17,7 @@ import { keystoneChecks } from "./contract-keystone.ts";
 import { neutronChecks } from "./contract-neutron.ts";
 import { neutronRouterChecks } from "./contract-neutron-routers.ts";
 import { novaChecks } from "./contract-nova.ts";
+import { novaDiskChecks } from "./contract-nova-disks.ts";
 import { novaServerChecks } from "./contract-nova-servers.ts";
 import { swiftChecks } from "./contract-swift.ts";
 import { swiftVersionChecks } from "./contract-swift-versions.ts";
@@ -238,6 +239,7 @@ export const CHECKS: readonly Check[] = [
   ...swiftChecks,
   ...novaChecks,
   ...novaServerChecks,
+  ...novaDiskChecks,
   ...barbicanChecks,
   ...swiftVersionChecks,
   ...designateChecks,

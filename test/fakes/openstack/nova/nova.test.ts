@@ -56,7 +56,10 @@ it("freezes every volume of a volume-backed server at once, and boots another fr
   const root = cloud.seed.volume({ project: "acme", size: 1, bootable: true, bytes: Buffer.from("root") });
   const data = cloud.seed.volume({ project: "acme", size: 2, bytes: Buffer.from("data") });
   const server = cloud.seed.server({ project: "acme", name: "db", volumes: [{ id: root.id }, { id: data.id }] });
-  expect([cloud.read.volume(root.id)?.status, cloud.read.volume(data.id)?.attachments[0]?.device]).toEqual(["in-use", "/dev/vdb"]);
+  expect([cloud.read.volume(root.id)?.status, cloud.read.volume(data.id)?.attachments[0]?.device]).toEqual([
+    "in-use",
+    "/dev/vdb",
+  ]);
   const made = await ask("POST", `/servers/${server.id}/action`, { createImage: { name: "frozen" } });
   cloud.seed.writeVolume(data.id, 0, Buffer.from("more"));
   await cloud.transitions.finishAll();
