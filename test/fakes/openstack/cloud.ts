@@ -24,8 +24,8 @@ import { Networking, type NetworkingOptions } from "./neutron/networking.ts";
 import { Neutron } from "./neutron/neutron.ts";
 import { seedPublicNetwork } from "./neutron/seed-networks.ts";
 import { Compute } from "./nova/compute.ts";
+import { NeutronPorts } from "./nova/neutron-ports.ts";
 import { Nova } from "./nova/nova.ts";
-import { LooseNetworks } from "./nova/ports.ts";
 import { ComputeSeed } from "./nova/seed.ts";
 import { Inspect, Seed } from "./seed.ts";
 import { Swift } from "./swift.ts";
@@ -145,7 +145,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     images,
     identities,
     transitions,
-    networks: new LooseNetworks(),
+    networks: new NeutronPorts(network),
     pageSize: options.serverPageSize ?? 1000,
   };
   const handlers: Record<ServiceName, ServiceHandler> = {

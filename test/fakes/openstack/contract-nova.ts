@@ -217,6 +217,7 @@ export const novaChecks: readonly Check[] = [
       await refuse(world, { ...good, key_name: "none" }, "Invalid key_name provided.");
       await refuse(world, { ...good, availability_zone: "none" }, "The requested availability zone is not available");
       await refuse(world, { ...good, networks: [{ port: ABSENT }] }, `Port id ${ABSENT} could not be found.`);
+      await refuse(world, { ...good, networks: [{ uuid: ABSENT }] }, `Network ${ABSENT} could not be found.`);
       await refuse(world, { ...good, user_data: "not base64!" }, "'not base64!' is not a 'base64'");
       await refuse(
         world,

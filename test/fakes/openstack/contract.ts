@@ -18,6 +18,7 @@ import { neutronChecks } from "./contract-neutron.ts";
 import { neutronRouterChecks } from "./contract-neutron-routers.ts";
 import { novaChecks } from "./contract-nova.ts";
 import { novaDiskChecks } from "./contract-nova-disks.ts";
+import { novaNetworkChecks } from "./contract-nova-networks.ts";
 import { novaServerChecks } from "./contract-nova-servers.ts";
 import { swiftChecks } from "./contract-swift.ts";
 import { swiftVersionChecks } from "./contract-swift-versions.ts";
@@ -240,6 +241,7 @@ export const CHECKS: readonly Check[] = [
   ...novaChecks,
   ...novaServerChecks,
   ...novaDiskChecks,
+  ...novaNetworkChecks,
   ...barbicanChecks,
   ...swiftVersionChecks,
   ...designateChecks,

@@ -202,12 +202,14 @@ export class Attachments {
       networks.bind(wanted.port_id, server.id, zone, HOST);
       server.ports.push({ id: wanted.port_id, tag, ours: false });
     } else {
-      const own = networks.ownNetworks(context.token);
+      const own = networks.availableNetworks(context.token);
       const networkId = wanted.net_id ?? own[0];
       if (networkId === undefined) return fail(400, "No specific network was requested and none are available.");
       if (wanted.net_id === undefined && own.length > 1)
         fail(400, "Multiple possible networks found, use a Network ID to be more specific.");
-      if (!networks.hasNetwork(context.token, networkId)) fail(404, `Network ${networkId} could not be found.`);
+      const found = networks.network(context.token, networkId);
+      if (found === undefined) fail(404, `Network ${networkId} could not be found.`);
+      if (found === "external") fail(403, `It is not allowed to create an interface on external network ${networkId}`);
       const request = { networkId, projectId: server.projectId, serverId: server.id, zone, host: HOST, fixedIp };
       const id = networks.create({ ...request, securityGroups: [] });
       if (id === undefined) return fail(400, "Failed to allocate an address.");

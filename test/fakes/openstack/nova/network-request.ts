@@ -43,7 +43,7 @@ export function requestedNetworks(state: NovaState, context: NovaCall, asked: un
   const check = (servers: number) => {
     for (const nic of nics) checkNic(state, context, nic, servers);
     if (!implicit) return;
-    const own = state.networks.ownNetworks(context.token);
+    const own = state.networks.availableNetworks(context.token);
     if (own.length > 1) fail(409, "Multiple possible networks found, use a Network ID to be more specific.");
     if (own.length === 0 && asked === "auto")
       fail(400, `Unable to automatically allocate a network for project ${context.projectId}`);
@@ -54,7 +54,7 @@ export function requestedNetworks(state: NovaState, context: NovaCall, asked: un
 
 function checkNic(state: NovaState, context: NovaCall, nic: WantedNic, servers: number): void {
   if (nic.portId === null) {
-    if (nic.networkId !== null && !state.networks.hasNetwork(context.token, nic.networkId))
+    if (nic.networkId !== null && state.networks.network(context.token, nic.networkId) === undefined)
       fail(400, `Network ${nic.networkId} could not be found.`);
     if (servers > 1 && nic.fixedIp !== undefined)
       fail(400, "Invalid input received: max_count cannot be greater than 1 if an fixed_ip is specified.");

@@ -2,6 +2,7 @@
 
 import { afterEach, expect, it } from "vitest";
 import { type FakeCloud, type FakeCloudOptions, startFakeCloud } from "../cloud.ts";
+import { seedRow } from "../neutron/seed-networks.ts";
 
 let cloud: FakeCloud;
 
@@ -187,4 +188,32 @@ it("deletes with its server the volumes that go with it, in the journal too", as
   await ask("DELETE", `/servers/${idOf(made)}`);
   await cloud.transitions.finishAll();
   expect([cloud.journal.leaked("volume"), cloud.read.volume(data.id)?.status]).toEqual([[], "available"]);
+});
+
+it("shows a seeded server's ports with their floating address, and lets them go when it goes", async () => {
+  const { ask } = await enter();
+  const projectId = cloud.read.project("acme")?.id ?? "";
+  const network = seedRow(cloud.network, "network", projectId, { name: "blue" });
+  seedRow(cloud.network, "subnet", projectId, { network_id: network.id, ip_version: 4, cidr: "10.1.0.0/24", enable_dhcp: false });
+  const port = seedRow(cloud.network, "port", projectId, { network_id: network.id });
+  const image = await cloud.seed.image({ project: "acme", bytes: Buffer.from("x") });
+  const server = cloud.seed.server({ project: "acme", name: "web", imageId: image.id, ports: [{ id: port.id, tag: "nic" }] });
+  const shown = (await ask("GET", `/servers/${server.id}`)).json.server as Json;
+  const mac = port.fields.mac_address;
+  const row = {
+    version: 4,
+    addr: expect.stringMatching(/^10\.1\.0\.\d+$/),
+    "OS-EXT-IPS:type": "fixed",
+    "OS-EXT-IPS-MAC:mac_addr": mac,
+  };
+  expect([shown.addresses, shown.security_groups]).toEqual([{ blue: [row] }, [{ name: "default" }]]);
+  expect([port.fields.device_id, port.fields.device_owner]).toEqual([server.id, "compute:nova"]);
+  const made = await ask("POST", "/servers", {
+    server: { name: "own", flavorRef: flavorRef(), imageRef: image.id, networks: [{ uuid: network.id }] },
+  });
+  await cloud.transitions.finishAll();
+  expect(cloud.journal.leaked("port")).toHaveLength(1);
+  for (const id of [server.id, idOf(made)]) await ask("DELETE", `/servers/${id}`);
+  await cloud.transitions.finishAll();
+  expect([cloud.journal.leaked("port"), port.fields.device_id, cloud.network.all("port").length]).toEqual([[], "", 1]);
 });

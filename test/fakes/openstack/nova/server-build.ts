@@ -60,8 +60,13 @@ export class Builder {
         server.ports.push({ id: nic.portId, tag: nic.tag, ours: false });
         continue;
       }
+      const networkId = nic.networkId ?? "";
+      if (this.#state.networks.network(context.token, networkId) === "external") {
+        this.fail(server, `It is not allowed to create an interface on external network ${networkId}`);
+        return;
+      }
       const id = this.#state.networks.create({
-        networkId: nic.networkId ?? "",
+        networkId,
         projectId: server.projectId,
         serverId: server.id,
         zone,
