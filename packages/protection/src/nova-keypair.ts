@@ -13,6 +13,7 @@ export const novaKeypair = declaredType({
   collection: KEYPAIRS,
   create: ["name", "public_key", "type"],
   mark: "content",
+  quota: "key_pairs",
   unique: true,
   listQuery: () => ({}),
   isOwned: () => true,

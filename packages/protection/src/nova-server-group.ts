@@ -13,6 +13,7 @@ export const novaServerGroup = declaredType({
   collection: SERVER_GROUPS,
   create: ["name", "policy", "rules", "policies"],
   mark: "content",
+  quota: "server_groups",
   listQuery: () => ({}),
   reported: { members: "a server enters its group when it is made" },
   hooks: {

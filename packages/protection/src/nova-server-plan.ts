@@ -61,6 +61,22 @@ export async function planServer(context: Context, input: PlanInput<ServerDocume
   return { ...decided, ...rest };
 }
 
+/** All that it is made of, as far as it has it. Of images only those that its disk does not hold. */
+export function needsOf(document: ServerDocument): string[] {
+  const { server, group, disk, attachments, interfaces } = document;
+  if (server.name === undefined) return [];
+  const { kernel_id, ramdisk_id } = disk?.properties ?? {};
+  const images = disk === undefined ? [imageIdOf(server)] : [kernel_id, ramdisk_id];
+  return [
+    `nova.flavor/${document.flavorKey}`,
+    ...(textOf(server.key_name) === "" ? [] : [`nova.keypair/${textOf(server.key_name)}`]),
+    ...(group === null ? [] : [`nova.server-group/${String(group.id)}`]),
+    ...images.filter((id) => id !== undefined && id !== "").map((id) => `glance.image/${id}`),
+    ...attachments.map((a) => `cinder.volume/${String(a.volumeId)}`),
+    ...interfaces.map((i) => `neutron.port/${String(i.port_id)}`),
+  ];
+}
+
 /** The zone to ask for: as the user asked, or, where that is not told (before microversion 2.96), where the server was. */
 export function zoneOf(
   document: ServerDocument,

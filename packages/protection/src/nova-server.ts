@@ -14,7 +14,7 @@ import { captureServer } from "./nova-server-capture.ts";
 import { describeServer, diskSourceOf, type ServerDocument, textOf, warningsOf } from "./nova-server-document.ts";
 import { freezeServers, serverSnapshots } from "./nova-server-freeze.ts";
 import { makeServer, removeServer, started, unfinishedServer } from "./nova-server-make.ts";
-import { planServer } from "./nova-server-plan.ts";
+import { needsOf, planServer } from "./nova-server-plan.ts";
 import { differencesOf, wantsToRun } from "./nova-server-verify.ts";
 import type { Context, Found, ResourceType, Restored, RestoreInput, UndoInput, VerifyInput } from "./resource-type.ts";
 import { TEMPORARY_UPLOAD } from "./temporaries.ts";
@@ -49,6 +49,12 @@ export const novaServer: ResourceType<ServerDocument> = {
 
   freeze: freezeServers,
   capture: captureServer,
+  needs: needsOf,
+  quota: ({ flavor }) => [
+    { service: "compute", limit: "instances", amount: 1 },
+    { service: "compute", limit: "cores", amount: flavor.vcpus },
+    { service: "compute", limit: "ram", amount: flavor.ram },
+  ],
   plan: planServer,
 
   async restore(context: Context, input: RestoreInput<ServerDocument>): Promise<Restored> {
