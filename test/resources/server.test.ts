@@ -1,7 +1,7 @@
 /** Servers with all that belongs to them, from one project into another: every field, the bytes of every disk, and back again. */
 
 import type { FreezeResult, ResourceResult } from "@permafrost/model";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { noise } from "../harness/tenant.ts";
 import {
   DATA_VOLUME,
@@ -15,6 +15,9 @@ import {
   undoAll,
 } from "./server-tenant.ts";
 import { named, TwoProjects } from "./two-projects.ts";
+
+// Each is a whole backup and restore: on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let two: TwoProjects;
 let tenant: ServerTenant;
