@@ -51,7 +51,7 @@ export {
 } from "./load-balancer/load-balancer.ts";
 export type { CloudLogger } from "./logger.ts";
 export { LOCAL_IP_ASSOCIATIONS, LOCAL_IPS } from "./network/local-ips.ts";
-export { METERING_LABEL_RULES, METERING_LABELS, NETWORK_LOGS } from "./network/metering.ts";
+export { LOGGABLE_RESOURCES, METERING_LABEL_RULES, METERING_LABELS, NETWORK_LOGS } from "./network/metering.ts";
 export { ADDRESS_SCOPES, NETWORK_ZONES, NETWORKS, PORTS, SUBNET_POOLS, SUBNETS } from "./network/networks.ts";
 export { QOS_POLICIES, QOS_RULES } from "./network/qos.ts";
 export { RBAC_POLICIES } from "./network/rbac-policies.ts";

@@ -3,7 +3,8 @@
  *
  * A tunnel network's segment is the target's choice. A network on a physical one (VLAN, flat) asks for the same segment when an
  * administrator restores it, and goes without if the target has no such physical network or the segment is in use. An MTU above
- * what the target can carry becomes the target's. Both are told as a warning.
+ * what the target can carry becomes the target's. Both are told as a warning; what the target carries is not said anywhere, so the plan
+ * goes by the networks that the project sees.
  */
 
 import { type ApiObject, type Collection, NETWORKS } from "@permafrost/openstack";
@@ -32,6 +33,9 @@ export const neutronNetwork = declaredType({
     "is_default",
     ...PROVIDER,
   ],
+  // A network made without a policy gets the project's default one: what had none has it taken away again.
+  update: ["qos_policy_id"],
+  nulls: ["qos_policy_id"],
   needs: {
     mtu: { extension: "net-mtu-writable" },
     dns_domain: { extension: "dns-integration" },
@@ -62,6 +66,18 @@ export const neutronNetwork = declaredType({
         ? body
         : without(body, PROVIDER),
     create: createAsFarAsPossible,
+    plan: async ({ cloud }, { document }, _scope, planned) => {
+      const { mtu } = document.object;
+      if (planned.action !== "create" || typeof mtu !== "number") return planned;
+      const networks = await Array.fromAsync(cloud.collection(NETWORKS).list());
+      const seen = networks
+        .filter((n) => n["router:external"] !== true)
+        .flatMap((n) => (typeof n.mtu === "number" ? [n.mtu] : []));
+      const largest = Math.max(...seen);
+      if (seen.length === 0 || mtu <= largest) return planned;
+      const warning = `mtu ${mtu} is more than any network that the project sees in the target has (${largest}): if the target carries no more, it becomes the target's`;
+      return { ...planned, warnings: [...(planned.warnings ?? []), warning] };
+    },
     made: async (_context, { document }, made) => {
       const captured = document.object;
       const warnings: string[] = [];

@@ -69,8 +69,6 @@ export const neutronPort = declaredType({
     "fixed_ips[].subnet_id": { kind: "neutron.subnet", optional: true, holdsFinish: true },
     "security_groups[]": { kind: "neutron.security-group" },
     qos_policy_id: { kind: "neutron.qos-policy", optional: true },
-    // A server that starts before its port is a trunk never sees the subports: it waits for the port's finish step.
-    "trunk_details.trunk_id": { kind: "neutron.trunk", finish: true, optional: true },
   },
   unordered: ["security_groups", "allowed_address_pairs", "extra_dhcp_opts"],
   uncompared: { fixed_ips: "compared by subnet: an address that could not be had is another" },
@@ -92,6 +90,15 @@ export const neutronPort = declaredType({
         ? { ...planned, warnings: [...(planned.warnings ?? []), ...(await lostAddresses(context, input, scope))] }
         : planned,
     body: ({ cloud }, input, body) => portBody(cloud, input.document.object, body, input.targetId),
+    made: async (_context, { document, resource }, port) => {
+      if (resource.action !== "create") return [];
+      const [captured, addresses] = [document.object, addressesOf(port)];
+      const lost = addressesOf(captured).filter((a) => !addresses.includes(a));
+      const told =
+        lost.length === 0 ? [] : [`it has ${addresses.join(", ") || "no address"}: ${lost.join(", ")} could not be had`];
+      const mac = captured.mac_address !== port.mac_address && captured.mac_address !== undefined;
+      return mac ? [...told, `its MAC is ${String(port.mac_address)} instead of ${String(captured.mac_address)}`] : told;
+    },
     differences: async ({ cloud }, { document, targetId, targets }, found) => {
       const mapped = fixedIpsOf(document.object).flatMap((f) => {
         const subnet = targets[`neutron.subnet/${f.subnet_id}`];

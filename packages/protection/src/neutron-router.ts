@@ -9,7 +9,7 @@ import type { DeclaredDocument } from "./declared/declaration.ts";
 import { declaredType } from "./declared/declared-type.ts";
 import { plannedTarget } from "./declared/planned-target.ts";
 import { withTargets } from "./declared/references.ts";
-import { externalProblem } from "./neutron-external.ts";
+import { externalProblem, ownSubnets } from "./neutron-external.ts";
 import {
   addInterfaces,
   describeInterfaces,
@@ -22,6 +22,7 @@ import type { Context, RestoreInput } from "./resource-type.ts";
 const REFERENCES = {
   "external_gateway_info.network_id": { kind: "neutron.network" },
   "external_gateway_info.qos_policy_id": { kind: "neutron.qos-policy", optional: true },
+  "gateway_subnets[]": { kind: "neutron.subnet", optional: true },
   "external_gateways[].network_id": { kind: "neutron.network" },
   flavor_id: { kind: "network-flavor", optional: true },
   "availability_zone_hints[]": { kind: "network-zone", optional: true },
@@ -74,7 +75,12 @@ export const neutronRouter = declaredType({
       const id = String(router.id);
       const hasHelpers = (await cloud.networkExtensions()).has("l3-conntrack-helper");
       const helpers = hasHelpers ? await Array.fromAsync(cloud.collection(CONNTRACK_HELPERS, id).list()) : [];
-      return { interfaces: await describeInterfaces(cloud, id), ...(hasHelpers ? { conntrack_helpers: helpers } : {}) };
+      const gateway = (router.external_gateway_info ?? {}) as JsonObject;
+      return {
+        interfaces: await describeInterfaces(cloud, id),
+        gateway_subnets: typeof gateway.network_id === "string" ? await ownSubnets(cloud, gateway.network_id) : [],
+        ...(hasHelpers ? { conntrack_helpers: helpers } : {}),
+      };
     },
     plan: async ({ cloud }, { document }, scope, planned) => {
       if (planned.action !== "create") return planned;

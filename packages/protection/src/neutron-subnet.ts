@@ -4,11 +4,13 @@
  * `_validate_ipv6_attributes`): those subnets have it from the start; their addresses come from the ports' MAC, unless they are stateful.
  *
  * The VPN agent of OVN makes a subnet of its own for every router with a VPN service, in the tenant's name: it comes again with the service.
+ * A network takes no two subnets that overlap, a pool gives no address twice: the plan sees it.
  */
 
 import { SUBNETS } from "@permafrost/openstack";
 import { declaredType } from "./declared/declared-type.ts";
 import { plannedTarget } from "./declared/planned-target.ts";
+import { overlap } from "./neutron-overlap.ts";
 
 export const neutronSubnet = declaredType({
   type: "neutron.subnet",
@@ -58,6 +60,22 @@ export const neutronSubnet = declaredType({
       if (id === undefined) return [];
       const found = await Array.fromAsync(cloud.collection(SUBNETS).list({ network_id: id, cidr: String(cidr) }));
       return found.filter((s) => s.cidr === cidr).map((s) => String(s.id));
+    },
+    plan: async ({ cloud }, { document }, scope, planned) => {
+      if (planned.action !== "create") return planned;
+      const { network_id: networkId, subnetpool_id: poolId, cidr } = document.object;
+      const where = [["network_id", "neutron.network", networkId]].concat([["subnetpool_id", "neutron.subnet-pool", poolId]]);
+      for (const [attribute, kind, sourceId] of where) {
+        if (typeof sourceId !== "string") continue;
+        const { id } = await plannedTarget(scope, document, String(kind), sourceId);
+        if (id === undefined) continue;
+        const others = await Array.fromAsync(cloud.collection(SUBNETS).list({ [String(attribute)]: id }));
+        const other = others.find((s) => s[String(attribute)] === id && overlap(String(s.cidr), String(cidr)));
+        if (other === undefined) continue;
+        const reason = `${String(cidr)} overlaps with ${String(other.cidr)}, subnet ${String(other.id)} of the same ${kind === "neutron.network" ? "network" : "subnet pool"} in the target`;
+        return { ...planned, action: "conflict", reason };
+      }
+      return planned;
     },
     body: (_context, { document }, body) => {
       const { ipv6_address_mode: addressMode, ipv6_ra_mode: raMode } = document.object;

@@ -15,8 +15,15 @@ import { keystoneRoleAssignment } from "./keystone-role-assignment.ts";
 import { keystoneUser } from "./keystone-user.ts";
 import { neutronAddressGroup } from "./neutron-address-group.ts";
 import { neutronAddressScope } from "./neutron-address-scope.ts";
+import { neutronFloatingIp } from "./neutron-floating-ip.ts";
+import { neutronLocalIp } from "./neutron-local-ip.ts";
+import { neutronLog } from "./neutron-log.ts";
+import { neutronMeteringLabel } from "./neutron-metering-label.ts";
+import { neutronNdpProxy } from "./neutron-ndp-proxy.ts";
 import { neutronNetwork } from "./neutron-network.ts";
 import { neutronPort } from "./neutron-port.ts";
+import { neutronQosPolicy } from "./neutron-qos-policy.ts";
+import { neutronRbacPolicy } from "./neutron-rbac-policy.ts";
 import { neutronRouter } from "./neutron-router.ts";
 import { neutronSecurityGroup } from "./neutron-security-group.ts";
 import { neutronSubnet } from "./neutron-subnet.ts";
@@ -25,6 +32,7 @@ import { novaFlavor } from "./nova-flavor.ts";
 import { novaKeypair } from "./nova-keypair.ts";
 import { novaServer } from "./nova-server.ts";
 import { novaServerGroup } from "./nova-server-group.ts";
+import { neutronTrunk } from "./neutron-trunk.ts";
 import { octaviaLoadBalancer } from "./octavia-load-balancer.ts";
 import { quotas } from "./quotas.ts";
 import type { ResourceType } from "./resource-type.ts";
@@ -51,6 +59,7 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(barbicanContainer),
   listed(neutronAddressScope),
   listed(neutronSubnetPool),
+  listed(neutronQosPolicy),
   listed(neutronAddressGroup),
   listed(neutronSecurityGroup),
   listed(neutronNetwork),
@@ -60,13 +69,20 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(novaFlavor),
   listed(novaKeypair),
   listed(novaServerGroup),
+  listed(neutronTrunk),
+  listed(neutronLocalIp),
+  listed(neutronNdpProxy),
+  listed(neutronRbacPolicy),
+  listed(neutronMeteringLabel),
   listed(glanceImage),
   listed(cinderVolume),
   listed(novaServer),
   listed(fwaasRule),
   listed(fwaasPolicy),
   listed(fwaasGroup),
+  listed(neutronLog),
   listed(octaviaLoadBalancer),
+  listed(neutronFloatingIp),
   listed(vpnIkePolicy),
   listed(vpnIpsecPolicy),
   listed(vpnEndpointGroup),

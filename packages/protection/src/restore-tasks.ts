@@ -75,7 +75,8 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
     }
     const document = await read(resource);
     const decided = await resourceType(resource.type).plan(context, { resource, document, options: task.options }, scope);
-    for (const held of decided.holdsFinishOf ?? []) holds.set(held, [...(holds.get(held) ?? []), key]);
+    const isMade = decided.action !== "conflict" && decided.action !== "skip";
+    for (const held of isMade ? (decided.holdsFinishOf ?? []) : []) holds.set(held, [...(holds.get(held) ?? []), key]);
     planned.set(key, {
       ...resource,
       action: decided.action,
@@ -100,10 +101,10 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
   };
 }
 
-/** A resource that has a finish step, and those that it waits for without knowing them. */
+/** A resource, and those that its finish step waits for without knowing them; who needs it finished then waits for them, too. */
 function held(resource: PlannedResource, by: readonly string[]): PlannedResource {
-  if (resource.finishAfter === undefined || by.length === 0) return resource;
-  return { ...resource, finishAfter: [...new Set([...resource.finishAfter, ...by])] };
+  if (by.length === 0) return resource;
+  return { ...resource, finishAfter: [...new Set([...(resource.finishAfter ?? []), ...by])] };
 }
 
 async function apply(task: Extract<Task, { kind: "apply" }>, context: Context): Promise<ResourceResult> {

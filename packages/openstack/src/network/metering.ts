@@ -18,6 +18,15 @@ export const METERING_LABEL_RULES: CollectionSpec = {
   extension: "metering",
 };
 
+/** What the cloud can log: objects with a `type` and nothing else. */
+export const LOGGABLE_RESOURCES: CollectionSpec = {
+  service: "network",
+  path: "/log/loggable-resources",
+  singular: "loggable_resource",
+  plural: "loggable_resources",
+  extension: "logging",
+};
+
 export const NETWORK_LOGS: CollectionSpec = {
   service: "network",
   path: "/log/logs",

@@ -8,6 +8,8 @@ export const QOS_POLICIES: CollectionSpec = {
   singular: "policy",
   plural: "policies",
   extension: "qos",
+  // Neutron's tagging knows the collection by its name alone (neutron/extensions/tagging.py): below /qos it answers 400.
+  tagsPath: "/policies",
 };
 
 /** Kind of rule, as a rule's `type` says it, to its collection. */

@@ -30,6 +30,8 @@ export interface CollectionSpec {
   readonly deleteQuery?: Query;
   /** Not `/<id>`, but this attribute of an object is its address. Default `id`. */
   readonly key?: string;
+  /** Where an object's tags are, if not below the object: its path there. */
+  readonly tagsPath?: string;
   /** For services whose objects have a URL and no id: the attribute that holds it. The last part of the URL is then the object's `id`. */
   readonly href?: string;
 }
@@ -99,7 +101,8 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
       await client.send({ method: "DELETE", path: at(id), query: spec.deleteQuery, expect: [200, 202, 204, 404] });
     },
     setTags: async (id, tags) => {
-      await client.send({ method: "PUT", path: `${at(id)}/tags`, json: { tags: [...tags] as Json }, expect: [200] });
+      const tagged = spec.tagsPath === undefined ? at(id) : `${spec.tagsPath}/${encodeURIComponent(id)}`;
+      await client.send({ method: "PUT", path: `${tagged}/tags`, json: { tags: [...tags] as Json }, expect: [200] });
     },
     act: async (id, method, action, body) =>
       await client.json<JsonObject>({ method, path: `${at(id)}/${action}`, json: body, expect: [200, 201, 202] }),

@@ -38,6 +38,8 @@ export interface Declaration {
   readonly update?: readonly string[];
   /** Attributes sent by an update in the `finish` step. */
   readonly finish?: readonly string[];
+  /** Attributes, and what belongs to it, that the hooks restore; for the coverage table. */
+  readonly byHooks?: readonly string[];
   /** Attributes whose null means something, such as a subnet's `gateway_ip`. */
   readonly nulls?: readonly string[];
   readonly needs?: Readonly<Record<string, AttributeNeeds>>;

@@ -41,7 +41,12 @@ export function declaredType(declaration: Declaration): ResourceType<DeclaredDoc
     coverage: {
       captured,
       restored: [
-        ...new Set([...declaration.create, ...(declaration.update ?? []), ...(declaration.finish ?? [])]),
+        ...new Set([
+          ...declaration.create,
+          ...(declaration.update ?? []),
+          ...(declaration.finish ?? []),
+          ...(declaration.byHooks ?? []),
+        ]),
         ...(declaration.tags === true ? ["tags"] : []),
       ],
       roles: declaration.roles ?? { capture: "reader", restore: "member" },
@@ -180,7 +185,9 @@ async function differences(declaration: Declaration, context: Context, input: Fi
 /** In the target: by name among all that the credentials see, or by id. */
 async function find(declaration: Declaration, cloud: Cloud, nameOrId: string): Promise<{ id: string; name: string }[]> {
   const collection = cloud.collection(declaration.collection);
-  if (!(await cloud.hasService(declaration.collection.service))) return [];
+  const { service, extension } = declaration.collection;
+  if (!(await cloud.hasService(service))) return [];
+  if (extension !== undefined && !(await cloud.networkExtensions()).has(extension)) return [];
   const byId = nameOrId === "" ? undefined : await ifThere(collection.get(nameOrId)).catch(noSuchId);
   if (byId !== undefined) return [{ id: nameOrId, name: nameOf(declaration, byId) }];
   const found: { id: string; name: string }[] = [];
