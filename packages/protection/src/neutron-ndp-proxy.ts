@@ -14,7 +14,9 @@ export const neutronNdpProxy = declaredType({
     router_id: { kind: "neutron.router", finished: true },
     port_id: { kind: "neutron.port" },
   },
-  mark: "description",
+  // Neutron filters these by name only (neutron_lib/api/definitions/l3_ndp_proxy.py).
+  mark: "name",
+  listQuery: () => ({}),
   reported: { ip_address: "the port's own address, where that is another one now" },
   hooks: {
     body: async ({ cloud }, { document }, { ip_address: _, ...body }) => {

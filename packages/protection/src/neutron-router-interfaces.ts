@@ -5,9 +5,11 @@
 
 import { type ApiObject, type Cloud, PORTS, ROUTERS, SUBNETS } from "@permafrost/openstack";
 import type { Json, JsonObject } from "@permafrost/std";
+import type { DeclaredDocument } from "./declared/declaration.ts";
+import { plannedTarget } from "./declared/planned-target.ts";
 import { ifThere } from "./if-there.ts";
-import { type FixedIp, fixedIpsOf, mayChooseAddresses } from "./neutron-ownership.ts";
-import type { Context } from "./resource-type.ts";
+import { addressesOf, type FixedIp, fixedIpsOf, mayChooseAddresses, portsWithAddress } from "./neutron-ownership.ts";
+import type { Context, Planned, PlanScope } from "./resource-type.ts";
 
 const INTERFACE = /^network:(router_interface|ha_router_replicated_interface)/;
 const FIELDS = ["network_id", "name", "description", "mac_address", "admin_state_up", "fixed_ips", "tags"] as const;
@@ -42,15 +44,56 @@ export async function addInterfaces(context: Context, routerId: string, wanted: 
   for (const one of wanted) {
     const addresses = fixedIpsOf(one);
     if (addresses.length === 0) continue;
-    const there = await missingAddresses(cloud, routerId, addresses);
+    // A router has one port on a subnet, whatever its address there.
+    const there = await missingSubnets(cloud, routerId, addresses);
     if (there.length === 0) continue;
-    if (await areGateways(cloud, addresses)) for (const { subnet_id } of there) await addBySubnet(cloud, routerId, subnet_id);
+    if ((await areGateways(cloud, addresses)) && (await holders(cloud, one)).length === 0)
+      for (const { subnet_id } of there) await addBySubnet(cloud, routerId, subnet_id);
     else await addByPort(context, routerId, one);
     const left = await missingAddresses(cloud, routerId, addresses);
     for (const { ip_address } of left) warnings.push(`an interface has another address than ${ip_address}`);
     await describeAgain(cloud, routerId, one);
   }
   return warnings;
+}
+
+/**
+ * What a plan says of them. A router that is used as it is gets no interface; on a subnet that is there already the address may be another
+ * port's, such as that of the router there.
+ */
+export async function interfaceProblems(
+  cloud: Cloud,
+  document: DeclaredDocument,
+  scope: PlanScope,
+  { action, targetId }: Planned,
+): Promise<string[]> {
+  if (action !== "create" && action !== "reuse") return [];
+  const have = action === "reuse" && targetId !== undefined ? (await interfacePorts(cloud, targetId)).flatMap(fixedIpsOf) : [];
+  const problems: string[] = [];
+  for (const one of (document.object.interfaces ?? []) as unknown as readonly Interface[]) {
+    for (const { subnet_id, ip_address } of fixedIpsOf(one)) {
+      const subnet = await plannedTarget(scope, document, "neutron.subnet", subnet_id);
+      if (action === "reuse") {
+        if (!have.some((h) => h.subnet_id === subnet.id))
+          problems.push(
+            `it is used as it is: it gets no interface at ${ip_address} on subnet ${document.names[`neutron.subnet/${subnet_id}`] || subnet_id}`,
+          );
+        continue;
+      }
+      const network = await plannedTarget(scope, document, "neutron.network", String(one.network_id));
+      if (subnet.id === undefined || network.id === undefined || ip_address === undefined) continue;
+      const [holder] = await portsWithAddress(cloud, network.id, ip_address);
+      if (holder !== undefined)
+        problems.push(`address ${ip_address} is taken by port ${String(holder.id)}: the interface gets another`);
+    }
+  }
+  return problems;
+}
+
+/** Who has an address of it already. */
+async function holders(cloud: Cloud, one: Interface): Promise<ApiObject[]> {
+  const addresses = fixedIpsOf(one).flatMap((f) => (f.ip_address === undefined ? [] : [f.ip_address]));
+  return (await Promise.all(addresses.map((a) => portsWithAddress(cloud, String(one.network_id), a)))).flat();
 }
 
 /** Before a router is removed. */
@@ -70,6 +113,11 @@ async function missingAddresses(cloud: Cloud, routerId: string, wanted: readonly
   return wanted.filter((w) => !have.some((h) => h.subnet_id === w.subnet_id && h.ip_address === w.ip_address));
 }
 
+async function missingSubnets(cloud: Cloud, routerId: string, wanted: readonly FixedIp[]): Promise<FixedIp[]> {
+  const have = (await interfacePorts(cloud, routerId)).flatMap(fixedIpsOf);
+  return wanted.filter((w) => !have.some((h) => h.subnet_id === w.subnet_id));
+}
+
 async function areGateways(cloud: Cloud, addresses: readonly FixedIp[]): Promise<boolean> {
   for (const { subnet_id, ip_address } of addresses)
     if ((await ifThere(cloud.collection(SUBNETS).get(subnet_id)))?.gateway_ip !== ip_address) return false;
@@ -85,9 +133,11 @@ async function addByPort(context: Context, routerId: string, one: Interface): Pr
   const { cloud, ledger } = context;
   const ports = cloud.collection(PORTS);
   const network = String(one.network_id);
-  const fixedIps = (await mayChooseAddresses(cloud, network))
-    ? fixedIpsOf(one).map((f) => ({ ...f }))
-    : fixedIpsOf(one).map(({ subnet_id }) => ({ subnet_id }));
+  const taken = await holders(cloud, one);
+  const may = await mayChooseAddresses(cloud, network);
+  const fixedIps = fixedIpsOf(one).map((f) =>
+    may && !taken.some((port) => addressesOf(port).includes(f.ip_address ?? "")) ? { ...f } : { subnet_id: f.subnet_id },
+  );
   const portId = await ledger.obtain("neutron.port", `interface ${one.port_id}`, async (name) => {
     const port = { network_id: network, fixed_ips: fixedIps, security_groups: [], port_security_enabled: false };
     return String((await createInterfacePort(cloud, { ...port, description: name })).id);

@@ -3,7 +3,7 @@
  * the gateway gets another address, as an administrator the same if it is free. Routes come after the interfaces that reach their next hop.
  */
 
-import { type ApiObject, CONNTRACK_HELPERS, type Collection, ROUTERS } from "@permafrost/openstack";
+import { type ApiObject, type Cloud, CONNTRACK_HELPERS, type Collection, ROUTERS } from "@permafrost/openstack";
 import { CodedError, canonicalJson, type Json, type JsonObject } from "@permafrost/std";
 import type { DeclaredDocument } from "./declared/declaration.ts";
 import { declaredType } from "./declared/declared-type.ts";
@@ -15,6 +15,7 @@ import {
   describeInterfaces,
   type Interface,
   interfaceDifferences,
+  interfaceProblems,
   removeInterfaces,
 } from "./neutron-router-interfaces.ts";
 import type { Context, RestoreInput } from "./resource-type.ts";
@@ -34,6 +35,7 @@ export const neutronRouter = declaredType({
   type: "neutron.router",
   noun: "router",
   collection: ROUTERS,
+  byHooks: ["interfaces", "conntrack_helpers", "external_gateways"],
   create: [
     "name",
     "description",
@@ -83,8 +85,9 @@ export const neutronRouter = declaredType({
       };
     },
     plan: async ({ cloud }, { document }, scope, planned) => {
-      if (planned.action !== "create") return planned;
-      const warnings = [...(planned.warnings ?? [])];
+      const problems = await interfaceProblems(cloud, document, scope, planned);
+      if (planned.action !== "create") return { ...planned, warnings: [...(planned.warnings ?? []), ...problems] };
+      const warnings = [...(planned.warnings ?? []), ...problems];
       const gateway = document.object.external_gateway_info as JsonObject | null | undefined;
       if (typeof gateway?.network_id === "string") {
         const { id } = await plannedTarget(scope, document, "neutron.network", gateway.network_id);
@@ -110,6 +113,8 @@ export const neutronRouter = declaredType({
       const warnings = await addInterfaces(context, id, (mapped.interfaces ?? []) as unknown as Interface[]);
       await addFurtherGateways(context, router, mapped);
       await addHelpers(context, id, mapped);
+      if (input.document.object.enable_ndp_proxy === true && router.enable_ndp_proxy !== true)
+        warnings.push("enable_ndp_proxy is off: the gateway's network in the target has no IPv6 for it");
       return warnings;
     },
     differences: async ({ cloud }, input, found) => {
@@ -125,7 +130,10 @@ export const neutronRouter = declaredType({
             `external_gateway_info.${name}: expected ${canonicalJson(value)}, found ${canonicalJson(have[name] ?? null)}`,
         );
       const interfaces = (mapped.interfaces ?? []) as unknown as Interface[];
-      return [...gateway, ...(await interfaceDifferences(cloud, input.targetId, interfaces))];
+      const helpers = (await missingHelpers(cloud, input.targetId, mapped)).map(
+        (h) => `conntrack_helpers: expected ${canonicalJson(h)}, found none`,
+      );
+      return [...gateway, ...(await interfaceDifferences(cloud, input.targetId, interfaces)), ...helpers];
     },
     beforeRemove: async ({ cloud }, router) => {
       const id = String(router.id);
@@ -160,15 +168,21 @@ function routerBody(mayAll: boolean, captured: ApiObject, body: JsonObject): Jso
   return { ...body, external_gateway_info: sent };
 }
 
-/** A gateway address that is in use, or is none of the mapped network's, is left to the target. */
+/**
+ * A gateway address that is in use, or is none of the mapped network's, is left to the target; so are NDP proxies where the network has no
+ * IPv6 for them.
+ */
 async function createAsFarAsPossible(collection: Collection, body: JsonObject): Promise<ApiObject> {
   try {
     return await collection.create(body);
   } catch (error) {
     const { external_fixed_ips: addresses, ...gateway } = (body.external_gateway_info ?? {}) as JsonObject;
     const refused = CodedError.is(error, "CONFLICT") || (CodedError.is(error) && error.facts.status === 400);
-    if (addresses === undefined || !refused) throw error;
-    return await collection.create({ ...body, external_gateway_info: gateway });
+    if (!refused) throw error;
+    if (addresses !== undefined) return await createAsFarAsPossible(collection, { ...body, external_gateway_info: gateway });
+    const { enable_ndp_proxy: proxies, ...rest } = body;
+    if (proxies === true && /ndp proxy|gateway/i.test(error.message)) return await collection.create(rest);
+    throw error;
   }
 }
 
@@ -182,14 +196,19 @@ async function addFurtherGateways({ cloud }: Context, router: ApiObject, mapped:
 }
 
 async function addHelpers({ cloud }: Context, routerId: string, mapped: JsonObject): Promise<void> {
+  for (const helper of await missingHelpers(cloud, routerId, mapped))
+    await cloud.collection(CONNTRACK_HELPERS, routerId).create(helper);
+}
+
+async function missingHelpers(cloud: Cloud, routerId: string, mapped: JsonObject): Promise<JsonObject[]> {
   const wanted = Array.isArray(mapped.conntrack_helpers) ? (mapped.conntrack_helpers as JsonObject[]) : [];
-  if (wanted.length === 0 || !(await cloud.networkExtensions()).has("l3-conntrack-helper")) return;
-  const helpers = cloud.collection(CONNTRACK_HELPERS, routerId);
+  if (wanted.length === 0 || !(await cloud.networkExtensions()).has("l3-conntrack-helper")) return [];
   const plain = ({ protocol, port, helper }: JsonObject) => ({
     protocol: protocol ?? null,
     port: port ?? null,
     helper: helper ?? null,
   });
-  const have = new Set((await Array.fromAsync(helpers.list())).map((h) => canonicalJson(plain(h))));
-  for (const one of wanted) if (!have.has(canonicalJson(plain(one)))) await helpers.create(plain(one));
+  const found = await Array.fromAsync(cloud.collection(CONNTRACK_HELPERS, routerId).list());
+  const have = new Set(found.map((h) => canonicalJson(plain(h))));
+  return wanted.map(plain).filter((h) => !have.has(canonicalJson(h)));
 }
