@@ -4,12 +4,13 @@
  * `shared` or `router:external`; else it needs an administrator. A policy has no name, no description and no update: it is known by what it says.
  */
 
-import { type ApiObject, type Cloud, RBAC_POLICIES } from "@permafrost/openstack";
+import { type ApiObject, type Cloud, RBAC_POLICIES, SUBNET_POOLS } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import type { DeclaredDocument } from "./declared/declaration.ts";
 import { declaredType } from "./declared/declared-type.ts";
 import { plannedTarget } from "./declared/planned-target.ts";
 import { withTargets } from "./declared/references.ts";
+import { ifThere } from "./if-there.ts";
 import type { PlanInput, Planned, PlanScope, RestoreInput } from "./resource-type.ts";
 
 /** What can be shared, as `object_type` says it. */
@@ -26,7 +27,11 @@ const ALL = "*";
 const PROJECT_ID = /^[0-9a-f]{32}$/;
 
 /** `shares` is what the document adds: the object's id under its type. */
-const REFERENCES = Object.fromEntries(Object.entries(KINDS).map(([type, kind]) => [`shares.${type}`, { kind }]));
+const REFERENCES = Object.fromEntries([
+  ...Object.entries(KINDS).map(([type, kind]) => [`shares.${type}`, { kind }] as const),
+  // A subnet pool is shared only where its address scope is.
+  ["scope_sharings[]", { kind: "neutron.rbac-policy", optional: true }] as const,
+]);
 
 export const neutronRbacPolicy = declaredType({
   type: "neutron.rbac-policy",
@@ -46,9 +51,10 @@ export const neutronRbacPolicy = declaredType({
   isDerived: ({ object_type, target_tenant }) =>
     target_tenant === ALL && ["network", "qos_policy", "address_scope", "subnetpool"].includes(String(object_type)),
   hooks: {
-    describe: async ({ nameOf }, { object_type, object_id, target_tenant }) => ({
-      shares: { [String(object_type)]: object_id ?? "" },
-      target_name: target_tenant === ALL ? "" : await nameOf("project", String(target_tenant)),
+    describe: async ({ cloud, nameOf }, policy) => ({
+      shares: { [String(policy.object_type)]: policy.object_id ?? "" },
+      target_name: policy.target_tenant === ALL ? "" : await nameOf("project", String(policy.target_tenant)),
+      scope_sharings: policy.object_type === "subnetpool" ? await scopeSharings(cloud, policy) : [],
     }),
     plan: planSharing,
     body: (_context, input, body) => ({ ...body, object_id: objectOf(input), target_tenant: projectOf(input) }),
@@ -87,6 +93,14 @@ async function planSharing(
   const reason = `it is shared so already, by ${String(same.id)}`;
   const action = input.options.onConflict === "fail" ? "conflict" : input.options.onConflict === "skip" ? "skip" : "reuse";
   return { ...planned, action, reason, targetId: String(same.id) };
+}
+
+/** The policies that share the address scope of a subnet pool with the same project. */
+async function scopeSharings(cloud: Cloud, { object_id, target_tenant }: ApiObject): Promise<string[]> {
+  const scope = (await ifThere(cloud.collection(SUBNET_POOLS).get(String(object_id))))?.address_scope_id;
+  if (typeof scope !== "string") return [];
+  const found = await Array.fromAsync(cloud.collection(RBAC_POLICIES).list({ object_id: scope, project_id: cloud.projectId }));
+  return found.filter((p) => p.object_id === scope && p.target_tenant === target_tenant).map((p) => String(p.id));
 }
 
 async function sameSharing(cloud: Cloud, like: ApiObject): Promise<ApiObject | undefined> {

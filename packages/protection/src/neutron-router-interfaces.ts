@@ -12,7 +12,7 @@ import { addressesOf, type FixedIp, fixedIpsOf, mayChooseAddresses, portsWithAdd
 import type { Context, Planned, PlanScope } from "./resource-type.ts";
 
 const INTERFACE = /^network:(router_interface|ha_router_replicated_interface)/;
-const FIELDS = ["network_id", "name", "description", "mac_address", "admin_state_up", "fixed_ips", "tags"] as const;
+const FIELDS = ["network_id", "name", "description", "mac_address", "admin_state_up", "fixed_ips", "security_groups", "port_security_enabled", "tags"] as const;
 
 /** What a document keeps of an interface; `port_id` is for those who refer to it. */
 export interface Interface extends JsonObject {
@@ -139,7 +139,9 @@ async function addByPort(context: Context, routerId: string, one: Interface): Pr
     may && !taken.some((port) => addressesOf(port).includes(f.ip_address ?? "")) ? { ...f } : { subnet_id: f.subnet_id },
   );
   const portId = await ledger.obtain("neutron.port", `interface ${one.port_id}`, async (name) => {
-    const port = { network_id: network, fixed_ips: fixedIps, security_groups: [], port_security_enabled: false };
+    // One that the user made keeps its groups; older documents say nothing of them.
+    const { security_groups = [], port_security_enabled = false } = one;
+    const port = { network_id: network, fixed_ips: fixedIps, security_groups, port_security_enabled };
     return String((await createInterfacePort(cloud, { ...port, description: name })).id);
   });
   if ((await ports.get(portId)).device_id !== routerId)
@@ -147,7 +149,7 @@ async function addByPort(context: Context, routerId: string, one: Interface): Pr
   await ports.update(portId, { description: one.description ?? "" });
 }
 
-/** An interface has no security: switched off where that is ours to say. */
+/** Port security is said where it is ours to say. */
 async function createInterfacePort(cloud: Cloud, body: JsonObject): Promise<ApiObject> {
   const extensions = await cloud.networkExtensions();
   const { port_security_enabled: _security, ...plain } = body;

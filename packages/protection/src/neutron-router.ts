@@ -29,6 +29,7 @@ const REFERENCES = {
   "availability_zone_hints[]": { kind: "network-zone", optional: true },
   "interfaces[].network_id": { kind: "neutron.network" },
   "interfaces[].fixed_ips[].subnet_id": { kind: "neutron.subnet", holdsFinish: true },
+  "interfaces[].security_groups[]": { kind: "neutron.security-group", optional: true },
 } as const;
 
 export const neutronRouter = declaredType({
