@@ -11,7 +11,7 @@ import { declaredType } from "./declared/declared-type.ts";
 import { plannedTarget } from "./declared/planned-target.ts";
 import { withTargets } from "./declared/references.ts";
 import { ifThere } from "./if-there.ts";
-import type { PlanInput, Planned, PlanScope, RestoreInput } from "./resource-type.ts";
+import type { PlanInput, Planned, PlanScope, ResourceType, RestoreInput } from "./resource-type.ts";
 
 /** What can be shared, as `object_type` says it. */
 const KINDS = {
@@ -33,7 +33,7 @@ const REFERENCES = Object.fromEntries([
   ["scope_sharings[]", { kind: "neutron.rbac-policy", optional: true }] as const,
 ]);
 
-export const neutronRbacPolicy = declaredType({
+const sharing = declaredType({
   type: "neutron.rbac-policy",
   noun: "sharing",
   collection: RBAC_POLICIES,
@@ -60,6 +60,24 @@ export const neutronRbacPolicy = declaredType({
     body: (_context, input, body) => ({ ...body, object_id: objectOf(input), target_tenant: projectOf(input) }),
   },
 });
+
+export const neutronRbacPolicy: ResourceType<DeclaredDocument> = {
+  ...sharing,
+  /**
+   * Neutron keeps the sharing of a security group while any port uses it, its owner's too (`get_bound_project_ids`). That of an object which
+   * this restore made goes with the object, whose turn comes.
+   */
+  undo: async (context, input) => {
+    const { object } = input.document;
+    try {
+      await context.cloud.collection(RBAC_POLICIES).delete(input.targetId);
+    } catch (error) {
+      const kind = KINDS[String(object.object_type) as keyof typeof KINDS];
+      const made = await context.journal.entry(kind, String(object.object_id));
+      if (!CodedError.is(error, "CONFLICT") || made === undefined || made.before !== undefined) throw error;
+    }
+  },
+};
 
 async function planSharing(
   { cloud }: { readonly cloud: Cloud },

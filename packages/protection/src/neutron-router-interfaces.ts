@@ -12,7 +12,17 @@ import { addressesOf, type FixedIp, fixedIpsOf, mayChooseAddresses, portsWithAdd
 import type { Context, Planned, PlanScope } from "./resource-type.ts";
 
 const INTERFACE = /^network:(router_interface|ha_router_replicated_interface)/;
-const FIELDS = ["network_id", "name", "description", "mac_address", "admin_state_up", "fixed_ips", "security_groups", "port_security_enabled", "tags"] as const;
+const FIELDS = [
+  "network_id",
+  "name",
+  "description",
+  "mac_address",
+  "admin_state_up",
+  "fixed_ips",
+  "security_groups",
+  "port_security_enabled",
+  "tags",
+] as const;
 
 /** What a document keeps of an interface; `port_id` is for those who refer to it. */
 export interface Interface extends JsonObject {

@@ -57,7 +57,7 @@ export const neutronRouter = declaredType({
     external_gateway_info: { extension: "router" },
     distributed: { role: "admin", extension: "dvr" },
     ha: { role: "admin", extension: "l3-ha" },
-    enable_ndp_proxy: { extension: "l3-ndp-proxy" },
+    enable_ndp_proxy: { extension: "l3-ext-ndp-proxy" },
     enable_default_route_bfd: { role: "admin", extension: "enable-default-route-bfd" },
     enable_default_route_ecmp: { role: "admin", extension: "enable-default-route-ecmp" },
     routes: { extension: "extraroute" },
