@@ -29,5 +29,9 @@ export const neutronTrunk = declaredType({
       const found = await Array.fromAsync(cloud.collection(TRUNKS).list({ port_id: id }));
       return found.filter((t) => t.port_id === id).map((t) => String(t.id));
     },
+    // Neutron does not remove one that is switched off (neutron/services/trunk/rules.py `trunk_can_be_managed`).
+    beforeRemove: async ({ cloud }, { id, admin_state_up }) => {
+      if (admin_state_up === false) await cloud.collection(TRUNKS).update(String(id), { admin_state_up: true });
+    },
   },
 });
