@@ -50,9 +50,10 @@ export class TwoProjects {
     this.#clouds = clouds;
   }
 
-  static async start(options: FakeCloudOptions = {}): Promise<TwoProjects> {
+  /** `more`: further roles of both projects' users, such as `admin`. */
+  static async start(options: FakeCloudOptions = {}, more: readonly string[] = []): Promise<TwoProjects> {
     const fake = await startFakeCloud({ bytesPerGib: 256 * 1024, ...options });
-    const roles = { roles: ["member", "swiftoperator", "creator"] };
+    const roles = { roles: ["member", "swiftoperator", "creator", ...more] };
     const [source, target] = [fake.seed.tenant("source", roles), fake.seed.tenant("target", roles)];
     const entry = (name: string) => ({ cloudName: name, userName: `${name}-user`, password: `${name}-pw`, projectName: name });
     const yaml = fake.cloudsYaml(entry("source"), entry("target"));

@@ -1,5 +1,6 @@
 export { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
 export { isLocked, Repositories } from "./repositories.ts";
+export { type Step, stepsOf, undoOrder } from "./restore-graph.ts";
 export { endedRestore, idlePlan, type PlannedRestore, restorePlan } from "./restore-sessions.ts";
 export { newSessionId, type SessionSpec } from "./session-spec.ts";
 export { resolveSession, SessionStore } from "./session-store.ts";

@@ -62,22 +62,50 @@ export function resourceOfStep(name: string): string {
   return name.endsWith(FINISHED) ? name.slice(0, -FINISHED.length) : name;
 }
 
-/** Resources in the order in which they can be taken back: each before what it was made after. */
+/**
+ * Resources in the order in which they can be taken back: each before what it was made after, and before what it was finished with: a
+ * security group before the address group that its rules name. Those that were finished with each other go in the order of their making.
+ */
 export function undoOrder(resources: readonly PlannedResource[]): PlannedResource[][] {
   const steps = stepsOf(resources.map(withoutFinish));
-  const users = new Map<string, Set<string>>();
-  for (const step of steps.values()) for (const d of step.after) users.set(d, (users.get(d) ?? new Set()).add(step.name));
+  const finishing = new Map(resources.map((r) => [resourceKeyText(r), (r.finishAfter ?? []).map(resourceOfStep)]));
+  const making = usersOf(steps, () => []);
+  const using = usersOf(steps, (name) => finishing.get(name) ?? []);
   const left = new Map(steps);
+  const free = (users: Users) => [...left.values()].filter((s) => ![...(users.get(s.name) ?? [])].some((u) => left.has(u)));
   const levels: PlannedResource[][] = [];
   while (left.size > 0) {
-    const level = [...left.values()].filter((s) => ![...(users.get(s.name) ?? [])].some((u) => left.has(u)));
+    const unused = free(using);
+    const level = unused.length > 0 ? unused : free(making).filter((s) => usesItself(s.name, using, left));
     for (const step of level) left.delete(step.name);
     levels.push(level.map((s) => s.resource));
   }
   return levels;
 }
 
-/** What a resource is finished with uses it, so for the way back both kinds of dependency count, unless that would be a circle. */
+type Users = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** By step, those that come after it. */
+function usersOf(steps: ReadonlyMap<string, Step>, more: (name: string) => readonly string[]): Users {
+  const users = new Map<string, Set<string>>();
+  for (const step of steps.values())
+    for (const d of [...step.after, ...more(step.name)])
+      if (d !== step.name) users.set(d, (users.get(d) ?? new Set()).add(step.name));
+  return users;
+}
+
+function usesItself(name: string, users: Users, left: ReadonlyMap<string, Step>): boolean {
+  const seen = new Set<string>();
+  const next = [...(users.get(name) ?? [])];
+  for (let at = next.pop(); at !== undefined; at = next.pop()) {
+    if (at === name) return true;
+    if (seen.has(at) || !left.has(at)) continue;
+    seen.add(at);
+    next.push(...(users.get(at) ?? []));
+  }
+  return false;
+}
+
 function withoutFinish(resource: PlannedResource): PlannedResource {
   const { finishAfter: _, ...rest } = resource;
   return rest;

@@ -19,6 +19,9 @@ export interface Refusal {
 const QUOTA_TEXT =
   /quota|maximum number of .* exceeded|larger than maximum allowed limit|LimitExceeded|Resource .* is over limit|exceeds the storage|image_(?:size_total|count_total|stage_total|count_uploading)/i;
 
+/** Who may not read quotas has not exceeded one. */
+const POLICY_TEXT = /disallowed by policy|admin privileges|Policy doesn't allow/i;
+
 /** The error for a status that the caller did not expect. */
 export function statusError(refusal: Refusal): CodedError {
   const { method, status, headers } = refusal;
@@ -30,7 +33,7 @@ export function statusError(refusal: Refusal): CodedError {
   if (status === 401)
     return new CodedError("AUTH_FAILED", text, { facts, hint: "Check the credential: the service does not accept it." });
   if (status === 404) return new CodedError("NOT_FOUND", text, { facts });
-  if ((status === 403 || status === 413 || status === 409) && QUOTA_TEXT.test(message)) {
+  if ((status === 403 || status === 413 || status === 409) && QUOTA_TEXT.test(message) && !POLICY_TEXT.test(message)) {
     return new CodedError("QUOTA_EXCEEDED", text, { facts, hint: "Free something in the project or ask for a larger quota." });
   }
   if (status === 403)

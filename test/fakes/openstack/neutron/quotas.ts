@@ -6,7 +6,7 @@ import type { Ask } from "./kind.ts";
 import { QUOTA_DEFAULTS } from "./networking.ts";
 import { toInteger } from "./validators.ts";
 
-export function quotas({ call, net, asker }: Ask, body: unknown, [projectId, what]: readonly string[]): Reply {
+export function quotas({ call, net, asker, isAdmin }: Ask, body: unknown, [projectId, what]: readonly string[]): Reply {
   const check = (rule: string, owner: string) => {
     if (!net.policy.allows(rule, asker, { projectId: owner, fields: {} }))
       refuse(403, "PolicyNotAuthorized", `rule:${rule} is disallowed by policy`);
@@ -17,7 +17,12 @@ export function quotas({ call, net, asker }: Ask, body: unknown, [projectId, wha
     return json(200, { quotas: [...net.quotas.keys()].map((id) => ({ ...limits(id), tenant_id: id, project_id: id })) });
   }
   if (what === "details.json" || what === "details") {
-    check("get_quota", projectId);
+    if (projectId !== asker.projectId && !isAdmin)
+      refuse(
+        403,
+        "AdminRequired",
+        "User does not have admin privileges: Only admin is authorized to access quotas for another project.",
+      );
     const used = (name: string) => net.all(name).filter((row) => row.projectId === projectId).length;
     const details = Object.entries(limits(projectId)).map(([name, limit]) => [name, { limit, used: used(name), reserved: 0 }]);
     return json(200, { quota: Object.fromEntries(details) });
@@ -42,6 +47,11 @@ export function quotas({ call, net, asker }: Ask, body: unknown, [projectId, wha
     (name) => QUOTA_DEFAULTS[name] === undefined && name !== "force" && name !== "check_limit",
   );
   if (unknown.length > 0) badRequest(`Unrecognized attribute(s) '${unknown.join(", ")}'`);
+  for (const [name, value] of Object.entries(asked)) {
+    const used = net.all(name).filter((row) => row.projectId === projectId).length;
+    if (asked.force !== true && Number(value) >= 0 && QUOTA_DEFAULTS[name] !== undefined && used > Number(value))
+      badRequest(`Quota limit ${value} for ${name} must be greater than or equal to already used ${used}`);
+  }
   for (const [name, value] of Object.entries(asked))
     if (QUOTA_DEFAULTS[name] !== undefined) net.setQuota(projectId, { [name]: toInteger(value) as number });
   return json(200, { quota: limits(projectId) });
