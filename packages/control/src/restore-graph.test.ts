@@ -70,4 +70,13 @@ describe("undoOrder", () => {
     const plan = [planned("a.sg/x", [], { finishAfter: ["a.sg/y"] }), planned("a.sg/y", [], { finishAfter: ["a.sg/x"] })];
     expect(names(undoOrder(plan))).toEqual([["x", "y"]]);
   });
+
+  it("takes back what another was finished with after it, also when that one is in a circle", () => {
+    const plan = [
+      planned("a.ag/g"),
+      planned("a.sg/x", [], { finishAfter: ["a.sg/y", "a.ag/g"] }),
+      planned("a.sg/y", [], { finishAfter: ["a.sg/x", "a.sg/y"] }),
+    ];
+    expect(names(undoOrder(plan))).toEqual([["x", "y"], ["g"]]);
+  });
 });
