@@ -63,7 +63,7 @@ test("every option reaches the request, and OS_PROJECT_NAME does not", async () 
     "--project-name",
     "p1",
   ];
-  argv.push("--exclude-project", "web-test", "--at-once", "5", "--temporaries-project", "scratch", "--exclude", "name=tmp*");
+  argv.push("--exclude-project", "web-test", "--at-once", "5", "--exclude", "name=tmp*");
   expect(await world.run(...argv, "--detach", "-f", "value")).toBe(0);
   expect(world.cluster.requestOf("startBackup")).toEqual({
     repository: "all",
@@ -77,7 +77,6 @@ test("every option reaches the request, and OS_PROJECT_NAME does not", async () 
         exclude: ["web-test"],
         selection: { include: [], exclude: ["name=tmp*"] },
         atOnce: 5,
-        temporariesProject: "scratch",
       },
     },
   });
@@ -85,7 +84,7 @@ test("every option reaches the request, and OS_PROJECT_NAME does not", async () 
   expect(world.cluster.requestOf("watchSession")).toBeUndefined();
   expect(await world.run(...ALL)).toBe(0);
   expect(world.cluster.requestOf("startBackup")).toMatchObject({
-    input: { value: { domain: "", tags: [], include: [], exclude: [], atOnce: 0, temporariesProject: "" } },
+    input: { value: { domain: "", tags: [], include: [], exclude: [], atOnce: 0 } },
   });
 });
 
@@ -209,7 +208,6 @@ test.each([
   [["backup", "--repository", "r", "--os-cloud", "c", "--tag", "t"], "--tag goes with --all-projects"],
   [["backup", "--repository", "r", "--os-cloud", "c", "--exclude-project", "x"], "--exclude-project goes with --all-projects"],
   [["backup", "--repository", "r", "--input", "fs", "/etc", "--at-once", "3"], "--at-once goes with --all-projects"],
-  [["backup", "--repository", "r", "--input", "stream", "--temporaries-project", "x"], "--temporaries-project goes with"],
 ])("%j is a usage error", async (argv, message) => {
   const world = createWorld();
   expect(await world.run(...argv)).toBe(2);

@@ -23,14 +23,13 @@ export interface GroupFlags {
   readonly projectName?: readonly string[];
   readonly excludeProject?: readonly string[];
   readonly atOnce?: number;
-  readonly temporariesProject?: string;
   readonly osCloud?: string;
   readonly include?: readonly string[];
   readonly exclude?: readonly string[];
   readonly detach?: boolean;
 }
 
-const GROUP_OPTIONS = ["domain", "tag", "projectName", "excludeProject", "atOnce", "temporariesProject"] as const;
+const GROUP_OPTIONS = ["domain", "tag", "projectName", "excludeProject", "atOnce"] as const;
 const SESSIONS_READ_AT_ONCE = 8;
 
 export function withGroup(backup: Command): void {
@@ -44,8 +43,7 @@ export function withGroup(backup: Command): void {
     .option("--tag <tag>", "only projects with this tag; repeatable, all of them must be there", collect)
     .option("--project-name <glob>", "only projects whose name or id this is; repeatable", collect)
     .option("--exclude-project <glob>", "not these; wins over --project-name; repeatable", collect)
-    .option("--at-once <count>", "projects backed up at the same time; default: 2", wholeNumber(1))
-    .option("--temporaries-project <project>", "project that temporary volumes and images are made in; default: each its own");
+    .option("--at-once <count>", "projects backed up at the same time; default: 2", wholeNumber(1));
 }
 
 /** Throws USAGE. */
@@ -78,7 +76,6 @@ export async function backupGroup(run: Run, repository: string, flags: GroupFlag
         exclude: [...(flags.excludeProject ?? [])],
         selection: { include: [...(flags.include ?? [])], exclude: [...(flags.exclude ?? [])] },
         atOnce: flags.atOnce ?? 0,
-        temporariesProject: flags.temporariesProject ?? "",
       },
     },
   };

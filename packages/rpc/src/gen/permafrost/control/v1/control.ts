@@ -151,8 +151,6 @@ export interface AllProjectsInput {
     | undefined;
   /** Sessions that run at the same time; 0: 2. */
   atOnce: number;
-  /** Name or id of a project that temporary volumes and images are made in and billed to; empty: each in its own. */
-  temporariesProject: string;
 }
 
 /** A backup of one byte stream, sent with InputService.Upload. */
@@ -1381,16 +1379,7 @@ export const TenantInput: MessageFns<TenantInput> = {
 };
 
 function createBaseAllProjectsInput(): AllProjectsInput {
-  return {
-    cloud: "",
-    domain: "",
-    tags: [],
-    include: [],
-    exclude: [],
-    selection: undefined,
-    atOnce: 0,
-    temporariesProject: "",
-  };
+  return { cloud: "", domain: "", tags: [], include: [], exclude: [], selection: undefined, atOnce: 0 };
 }
 
 export const AllProjectsInput: MessageFns<AllProjectsInput> = {
@@ -1415,9 +1404,6 @@ export const AllProjectsInput: MessageFns<AllProjectsInput> = {
     }
     if (message.atOnce !== 0) {
       writer.uint32(56).uint32(message.atOnce);
-    }
-    if (message.temporariesProject !== "") {
-      writer.uint32(66).string(message.temporariesProject);
     }
     return writer;
   },
@@ -1491,14 +1477,6 @@ export const AllProjectsInput: MessageFns<AllProjectsInput> = {
             message.atOnce = reader.uint32();
             continue;
           }
-          case 8: {
-            if (tag !== 66) {
-              break;
-            }
-
-            message.temporariesProject = reader.string();
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1525,7 +1503,6 @@ export const AllProjectsInput: MessageFns<AllProjectsInput> = {
       ? Selection.fromPartial(object.selection)
       : undefined;
     message.atOnce = object.atOnce ?? 0;
-    message.temporariesProject = object.temporariesProject ?? "";
     return message;
   },
 };
