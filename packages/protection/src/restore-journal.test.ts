@@ -44,3 +44,14 @@ it("keeps how a thing was before the first change of it, also in a second restor
   await noted.noteChanged("keystone.project", "p", "t1", { name: "older" });
   expect(await noted.entry("keystone.project", "p")).toEqual({ targetId: "t1", before: { name: "older" } });
 });
+
+it("tells two things apart whose ids only differ far behind their beginning", async () => {
+  const noted = await journal();
+  const long = "x".repeat(200);
+  await noted.note("swift.container", `${long}1`, "t1");
+  await noted.note("swift.container", `${long}2`, "t2");
+  expect([await noted.find("swift.container", `${long}1`), await noted.find("swift.container", `${long}2`)]).toEqual([
+    "t1",
+    "t2",
+  ]);
+});

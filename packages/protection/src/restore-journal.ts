@@ -3,6 +3,7 @@
  * object lost its mark finds it here and does not make another.
  */
 
+import { createHash } from "node:crypto";
 import type { Records } from "@permafrost/repository";
 import { fromUtf8, type JsonObject, utf8 } from "@permafrost/std";
 
@@ -11,6 +12,8 @@ export interface JournalEntry {
   /** Set for what was there before the restore and was changed by it: how it was. */
   readonly before?: JsonObject;
 }
+
+const HEX_MAX = 256;
 
 export class RestoreJournal {
   readonly #records: Records;
@@ -57,7 +60,10 @@ export class RestoreJournal {
   }
 
   #keyOf(type: string, sourceId: string): string {
-    return `restored/${this.#sessionId}/${type}/${Buffer.from(sourceId, "utf8").toString("hex").slice(0, 256)}`;
+    const hex = Buffer.from(sourceId, "utf8").toString("hex");
+    // A container's name may be longer than a key has room for.
+    const part = hex.length <= HEX_MAX ? hex : createHash("sha256").update(sourceId, "utf8").digest("hex");
+    return `restored/${this.#sessionId}/${type}/${part}`;
   }
 }
 

@@ -25,7 +25,6 @@ const group = (changes: object = {}) => ({
     exclude: [],
     selection,
     atOnce: 0,
-    temporariesProject: "",
     ...changes,
   },
 });
@@ -46,10 +45,6 @@ describe("a request with a field missing or wrong", () => {
     ],
     ["fs.name", () => world.control.sessions.startBackup({ repository: "acme", input: { $case: "fs", value: { name: "" } } })],
     ["all_projects.cloud", () => world.control.sessions.startBackup({ repository: "acme", input: group({ cloud: "" }) })],
-    [
-      "all_projects.temporaries_project",
-      () => world.control.sessions.startBackup({ repository: "acme", input: group({ temporariesProject: "scratch" }) }),
-    ],
     ["cloud", () => restore({ cloud: "" })],
     ["on_conflict", () => restore({ onConflict: "overwrite" })],
     ["session_ids", () => world.control.sessions.forgetSession({ sessionIds: [], dryRun: false })],

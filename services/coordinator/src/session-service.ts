@@ -35,14 +35,8 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
         return { sessionId: record.id, uploadAddress };
       }
       if (input?.$case === "allProjects") {
-        const { cloud, domain, tags, include, exclude, selection, atOnce, temporariesProject } = input.value;
+        const { cloud, domain, tags, include, exclude, selection, atOnce } = input.value;
         if (cloud === "") throw invalid("all_projects.cloud", "Say which cloud, as named in clouds.yaml");
-        // Better refused than done otherwise than asked.
-        if (temporariesProject !== "")
-          throw invalid(
-            "all_projects.temporaries_project",
-            "This coordinator has temporaries made in each project itself; leave it out",
-          );
         const record = await coordinator.start(repository, {
           kind: "group",
           input: "tenant",
