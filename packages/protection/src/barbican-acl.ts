@@ -5,10 +5,27 @@ import { CodedError, canonicalJson, type Json, type JsonObject } from "@permafro
 
 export const ACL_REFERENCES = { "acl.users[]": { kind: "keystone.user", optional: true } } as const;
 
+/** In place of a list that the credentials may not read. */
+const UNREADABLE = "unreadable";
+
 /** `{ acl }`, or nothing for what Barbican gives to everything: the project's members may read. */
 export async function describeAcl(cloud: Cloud, kind: KeyManagerKind, id: string): Promise<JsonObject> {
-  const acl = plain((await readable(readAcl(cloud, kind, id)))?.read);
+  const read = await readable(readAcl(cloud, kind, id));
+  if (read === undefined) return { acl: UNREADABLE };
+  const acl = plain(read.read);
   return acl === undefined ? {} : { acl };
+}
+
+/** What a backup could not have of the list. */
+export function aclWarnings({ acl }: JsonObject): string[] {
+  return acl === UNREADABLE ? ["who may read it is not known: only its creator may see the access list"] : [];
+}
+
+/** What becomes of a list that names its creator without saying so. */
+export function privateWarnings({ acl }: JsonObject, cloud: Cloud): string[] {
+  return plain(acl)?.["project-access"] === false
+    ? [`it is private to its creator, and in the target that is ${cloud.userName}`]
+    : [];
 }
 
 /** Sets what was captured, its users replaced already, if it is not so. */
@@ -20,6 +37,7 @@ export async function restoreAcl(cloud: Cloud, kind: KeyManagerKind, id: string,
 }
 
 export async function aclDifferences(cloud: Cloud, kind: KeyManagerKind, id: string, acl: Json | undefined): Promise<string[]> {
+  if (acl === UNREADABLE) return [];
   const [want, have] = [plain(acl) ?? null, plain((await readAcl(cloud, kind, id)).read) ?? null];
   return canonicalJson(want) === canonicalJson(have)
     ? []

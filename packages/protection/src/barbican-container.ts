@@ -2,7 +2,7 @@
 
 import { keyManagerHref, parseKeyManagerHref, SECRET_CONTAINERS } from "@permafrost/openstack";
 import { canonicalJson, type Json, type JsonObject } from "@permafrost/std";
-import { ACL_REFERENCES, aclDifferences, describeAcl, restoreAcl } from "./barbican-acl.ts";
+import { ACL_REFERENCES, aclDifferences, aclWarnings, describeAcl, privateWarnings, restoreAcl } from "./barbican-acl.ts";
 import { declaredType } from "./declared/declared-type.ts";
 import { withTargets } from "./declared/references.ts";
 
@@ -28,6 +28,11 @@ export const barbicanContainer = declaredType({
       })),
       ...(await describeAcl(cloud, "containers", String(container.id))),
     }),
+    warnings: aclWarnings,
+    plan: async ({ cloud }, { document }, _scope, planned) =>
+      planned.action === "create"
+        ? { ...planned, warnings: [...(planned.warnings ?? []), ...privateWarnings(document.object, cloud)] }
+        : planned,
     body: async ({ cloud }, { document, targets }, body) => {
       const { object } = withTargets(document.object, REFERENCES, (kind, id) => targets[`${kind}/${id}`]);
       const secrets = (object.secrets ?? []) as unknown as readonly JsonObject[];

@@ -6,7 +6,15 @@
 
 import { type Cloud, readSecretMetadata, readSecretPayload, SECRETS, setSecretMetadata } from "@permafrost/openstack";
 import { canonicalJson, type JsonObject } from "@permafrost/std";
-import { ACL_REFERENCES, aclDifferences, describeAcl, readable, restoreAcl } from "./barbican-acl.ts";
+import {
+  ACL_REFERENCES,
+  aclDifferences,
+  aclWarnings,
+  describeAcl,
+  privateWarnings,
+  readable,
+  restoreAcl,
+} from "./barbican-acl.ts";
 import { isLike } from "./declared/comparable.ts";
 import type { DeclaredDocument } from "./declared/declaration.ts";
 import { declaredType } from "./declared/declared-type.ts";
@@ -42,18 +50,27 @@ export const barbicanSecret = declaredType({
         ...(await describeAcl(cloud, "secrets", secretId)),
       };
     },
-    warnings: ({ content_types, payload }) =>
-      typeOf(content_types) !== undefined && payload === undefined
+    warnings: (secret) => [
+      ...(typeOf(secret.content_types) !== undefined && secret.payload === undefined
         ? ["the payload may not be read with these credentials: the secret cannot be restored"]
-        : [],
-    plan: async ({ clock }, { document: { object } }, _scope, planned) => {
+        : []),
+      ...aclWarnings(secret),
+    ],
+    plan: async ({ clock, cloud }, { document: { object } }, _scope, planned) => {
       if (planned.action !== "create") return planned;
       const { expiration, content_types, payload } = object;
       if (typeof expiration === "string" && Date.parse(utc(expiration)) <= clock.now())
         return { ...planned, action: "skip", reason: `it expired at ${expiration}` };
       if (typeOf(content_types) !== undefined && payload === undefined)
         return { ...planned, action: "conflict", reason: "the backup could not read its payload" };
-      return planned;
+      const type = typeOf(content_types);
+      const other =
+        type === undefined || type === filledAs(type)
+          ? []
+          : [
+              `its content type will be ${filledAs(type)}, not ${type}: the service takes that only in the request that makes a secret`,
+            ];
+      return { ...planned, warnings: [...(planned.warnings ?? []), ...other, ...privateWarnings(object, cloud)] };
     },
     // Ours has no payload yet: that comes when it is in the journal.
     alike: async (_context, object, like) => typeOf(object.content_types) === undefined && isLike({}, object, like),
@@ -62,7 +79,7 @@ export const barbicanSecret = declaredType({
       const { payload, content_types } = input.document.object;
       const type = typeOf(content_types);
       if (typeof payload === "string" && type !== undefined && typeOf(secret.content_types) === undefined)
-        await fill(cloud, input.targetId, type, Buffer.from(payload, "base64"));
+        await fill(cloud, input.targetId, filledAs(type), Buffer.from(payload, "base64"));
       if (object.metadata !== undefined) await setSecretMetadata(cloud, input.targetId, object.metadata as JsonObject);
       await restoreAcl(cloud, "secrets", input.targetId, object.acl);
       return [];
@@ -72,12 +89,12 @@ export const barbicanSecret = declaredType({
       const type = typeOf(found.content_types);
       const payload = type === undefined ? undefined : await readSecretPayload(cloud, input.targetId, type);
       const metadata = await readSecretMetadata(cloud, input.targetId);
+      const said = typeOf(object.content_types);
+      const captured = said === undefined ? undefined : filledAs(said);
       return [
         // Never the bytes themselves.
         ...(payload === object.payload ? [] : ["payload: expected the captured bytes, found others"]),
-        ...(type === typeOf(object.content_types)
-          ? []
-          : [`content type: expected ${typeOf(object.content_types)}, found ${type}`]),
+        ...(type === captured ? [] : [`content type: expected ${captured}, found ${type}`]),
         ...(canonicalJson(metadata) === canonicalJson(object.metadata ?? {})
           ? []
           : ["metadata: expected the captured, found other"]),
@@ -95,6 +112,11 @@ function inTarget({ document, targets }: RestoreInput<DeclaredDocument>): { read
 function typeOf(contentTypes: unknown): string | undefined {
   const type = (contentTypes as { default?: unknown } | null | undefined)?.default;
   return typeof type === "string" ? type : undefined;
+}
+
+/** A secret that is made empty can be filled with these types only; the bytes are the same. */
+function filledAs(contentType: string): string {
+  return contentType === "text/plain" ? contentType : "application/octet-stream";
 }
 
 /** Barbican says no zone and means UTC. */

@@ -33,6 +33,7 @@ export const vpnConnection = declaredType({
     peer_ep_group_id: { kind: "vpn.endpoint-group" },
   },
   unordered: ["peer_cidrs"],
+  secrets: ["psk"],
   mark: "content",
   hooks: {
     plan: async (_context, { document }, _scope, planned) => {

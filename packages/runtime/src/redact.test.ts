@@ -8,9 +8,11 @@ it("replaces members that speak of a secret, at any depth and in any case", () =
     Authorization: "s3",
     private_key: ["s4"],
     apiKey: { x: "s5" },
+    psk: "s6",
+    payload: "s7",
   };
   const shown = JSON.stringify(redact(facts));
-  expect(shown).not.toMatch(/s[1-5]/);
+  expect(shown).not.toMatch(/s[1-7]/);
   expect(shown).toContain("kept");
 });
 

@@ -7,7 +7,8 @@
 
 import { CodedError } from "@permafrost/std";
 
-const SECRET_NAME = /token|passw|passphrase|secret|authorization|credential|cookie|private.?key|api.?key|admin.?pass/i;
+const SECRET_NAME =
+  /token|passw|passphrase|secret|authorization|credential|cookie|private.?key|api.?key|admin.?pass|psk|payload/i;
 /** Names that speak of a secret but hold where it is, or how much of it there is. */
 const HARMLESS_NAME = /(file|path|directory|id|name|count|bytes|ms|at)$/i;
 const DEPTH_MAX = 6;

@@ -8,6 +8,7 @@ export function catalogOf(
   region: string,
   projectId: string | undefined,
   ids: Map<string, string>,
+  lacking: ReadonlySet<ServiceName>,
 ): unknown[] {
   const stable = (name: string) => {
     const id = ids.get(name) ?? uuid().replaceAll("-", "");
@@ -26,7 +27,9 @@ export function catalogOf(
     ["dns", "designate", urlOf("dns")],
     ["network", "neutron", urlOf("network")],
   ];
-  return rows.map(([type, name, url]) => ({
+  // A service that is lacking has no row: its URL is none of the others'.
+  const offered = rows.filter(([, , url]) => ![...lacking].some((service) => url?.startsWith(urlOf(service))));
+  return offered.map(([type, name, url]) => ({
     // Without a project there is no URL to fill in, and Keystone leaves such endpoints out.
     endpoints:
       url === undefined

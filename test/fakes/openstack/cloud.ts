@@ -93,6 +93,8 @@ export interface FakeCloud {
   readonly zones: Zones;
   readonly compute: Compute;
   readonly network: Networking;
+  /** Services that new tokens' catalogues leave out: clouds that do not run them. */
+  readonly lacking: Set<ServiceName>;
   /** The admin's entry and any others, as clouds.yaml text. */
   cloudsYaml(...entries: CloudEntry[]): string;
   /** An entry for the seeded admin. */
@@ -129,7 +131,8 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
   const servers = new Map<ServiceName, FakeServer>();
   const urlOf = (service: ServiceName) => servers.get(service)?.url ?? "";
   const endpointIds = new Map<string, string>();
-  const catalog = (projectId: string | undefined) => catalogOf(urlOf, region, projectId, endpointIds);
+  const lacking = new Set<ServiceName>();
+  const catalog = (projectId: string | undefined) => catalogOf(urlOf, region, projectId, endpointIds, lacking);
   const keystoneUrl = () => urlOf("identity");
   const state = {
     volumes,
@@ -209,6 +212,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     zones,
     compute,
     network,
+    lacking,
     adminEntry,
     cloudsYaml: (...entries) => `clouds:\n${[adminEntry(), ...entries].map((entry) => yamlOf(entry, authUrl, region)).join("")}`,
     close: async () => {

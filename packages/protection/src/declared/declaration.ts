@@ -59,6 +59,8 @@ export interface Declaration {
   readonly unordered?: readonly string[];
   /** Attributes of `create` that are not compared after a restore, and why. */
   readonly uncompared?: Readonly<Record<string, string>>;
+  /** Attributes whose values are nobody's business: neither a difference nor the ledger tells them. */
+  readonly secrets?: readonly string[];
   /** What is reported instead of restored, and why; for the coverage table. */
   readonly reported?: Readonly<Record<string, string>>;
   /** The least roles; default `reader` and `member`. Without `manager` or `admin` for restoring, the plan says conflict. */

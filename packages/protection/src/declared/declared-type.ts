@@ -167,8 +167,8 @@ async function differences(declaration: Declaration, context: Context, input: Fi
   const { cloud } = context;
   const found = await cloud.collection(declaration.collection).get(input.targetId);
   const names = [...declaration.create, ...(declaration.update ?? []), ...(declaration.finish ?? [])];
-  const plain = await requestBody(declaration, cloud, input, names);
-  const sent = (await declaration.hooks?.body?.(context, input, plain.body)) ?? plain.body;
+  const { body } = await requestBody(declaration, cloud, input, names);
+  const sent = (await declaration.hooks?.body?.(context, input, body)) ?? body;
   // The finish step has the last word over what creation was told, such as a subnet's enable_dhcp.
   const last = await requestBody(declaration, cloud, input, declaration.finish ?? []);
   const expected: Record<string, Json> = { ...sent, ...last.body };
@@ -179,7 +179,15 @@ async function differences(declaration: Declaration, context: Context, input: Fi
       ? [`tags: expected ${JSON.stringify(tagsOf(input.document.object))}, found ${JSON.stringify(tagsOf(found))}`]
       : [];
   const more = (await declaration.hooks?.differences?.(context, input, found)) ?? [];
-  return [...fieldDifferences(want, have), ...tags, ...more];
+  const hidden = (declaration.secrets ?? []).filter(
+    (name) => canonicalJson(want[name] ?? null) !== canonicalJson(have[name] ?? null),
+  );
+  const plain = fieldDifferences(without(want, declaration.secrets), have);
+  return [...plain, ...hidden.map((name) => `${name}: expected the captured, found another`), ...tags, ...more];
+}
+
+function without(object: JsonObject, names: readonly string[] | undefined): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => names?.includes(name) !== true));
 }
 
 /** In the target: by name among all that the credentials see, or by id. */

@@ -69,8 +69,13 @@ export async function makeDeclared(
 async function contentDetail(declaration: Declaration, context: Context, subject: string, like: JsonObject): Promise<Json> {
   const known = await context.ledger.detailOf(declaration.type, subject);
   if (known !== undefined) return known;
-  const before = (await alike(declaration, context.cloud, like)).map((o) => String(o[keyOf(declaration)]));
-  return { like, before };
+  const plain = withoutSecrets(declaration, like);
+  const before = (await alike(declaration, context.cloud, plain)).map((o) => String(o[keyOf(declaration)]));
+  return { like: plain, before };
+}
+
+function withoutSecrets({ secrets }: Declaration, body: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(body).filter(([name]) => secrets?.includes(name) !== true));
 }
 
 async function alike(declaration: Declaration, cloud: Cloud, like: JsonObject): Promise<ApiObject[]> {

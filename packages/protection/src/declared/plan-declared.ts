@@ -1,6 +1,7 @@
 /** The plan of one declared object: what it depends on, what the target has of it already, what will be lost. */
 
 import type { Cloud, Query } from "@permafrost/openstack";
+import { CodedError } from "@permafrost/std";
 import { ifThere } from "../if-there.ts";
 import { decideByName, restoredName } from "../name-conflict.ts";
 import type { Context, PlanInput, Planned, PlanScope } from "../resource-type.ts";
@@ -61,7 +62,7 @@ export async function planDeclared(
     ...(finishes ? { finishAfter: [...finishAfter] } : {}),
     ...(holdsFinishOf.size > 0 ? { holdsFinishOf: [...holdsFinishOf] } : {}),
   };
-  const decided = await decide(declaration, context, input, scope);
+  const decided = await decide(declaration, context, input, scope).catch((error: unknown) => mayNotLook(noun, error));
   const decision =
     role !== undefined && decided.action === "create"
       ? { action: "conflict" as const, reason: `a ${noun} cannot be made: ${role}` }
@@ -73,6 +74,17 @@ export async function planDeclared(
       ? { action: "conflict", reason: missing.join("; "), ...rest, warnings }
       : { ...decision, ...rest, warnings: [...warnings, ...lost] };
   return (await declaration.hooks?.plan?.(context, input, scope, planned)) ?? planned;
+}
+
+/** What may not be looked for in the target cannot be restored there: the rest of the plan can. */
+function mayNotLook(noun: string, error: unknown): Decision {
+  if (!CodedError.is(error, "FORBIDDEN")) throw error;
+  return { action: "conflict", reason: `the credentials may not look for a ${noun} in the target: ${error.message}` };
+}
+
+/** Some services tell of another project's object that it is there, but not ours to see. */
+function notOurs(error: unknown): undefined {
+  if (!CodedError.is(error, "FORBIDDEN")) throw error;
 }
 
 async function decide(
@@ -89,7 +101,7 @@ async function decide(
     if (options.onConflict === "skip") return { action: "skip", reason: `the target has its own ${noun}`, targetId: standing };
     return { action: "update", reason: `the target has its own ${noun}: changed to what was captured`, targetId: standing };
   }
-  const there = await ifThere(cloud.collection(declaration.collection).get(resource.id));
+  const there = await ifThere(cloud.collection(declaration.collection).get(resource.id)).catch(notOurs);
   if (there !== undefined && isOwned(declaration, there, cloud)) {
     const reason = `${noun} ${resource.id} is still there`;
     if (options.onConflict === "skip") return { action: "skip", reason, targetId: resource.id };
