@@ -139,6 +139,17 @@ describe("there and back", () => {
     expect(await ways.verify(renamed)).toEqual([]);
   });
 
+  it("makes its own of what an access list lets it see in another project", async () => {
+    const { source, target } = projects(["admin"]);
+    const backup = (await ways.backup(source, TYPES)).filter((r) => r.name !== "key" && r.name !== "bag");
+    const cloud = await ways.cloud(target);
+    for (const row of [...keys.secrets.values(), ...keys.containers.values()])
+      if (backup.some((r) => r.id === row.id)) keys.setAcl(row, [cloud.userId], true);
+    const restored = await ways.restore(target, backup, { onConflict: "reuse" });
+    expect(restored.made.every((r) => r.action === "create" && r.targetId !== r.id)).toBe(true);
+    expect(await ways.verify(restored)).toEqual([]);
+  });
+
   it("sees a payload, metadata or a list that differ, and never tells a payload", async () => {
     const { source, target } = projects(["admin"]);
     const restored = await ways.restore(target, await ways.backup(source, TYPES));

@@ -1,6 +1,6 @@
 /** Who may read a Barbican secret or container: users beside the project's members, or instead of them. */
 
-import { type Cloud, type KeyManagerKind, readAcl, setAcl } from "@permafrost/openstack";
+import { type Cloud, type CollectionSpec, type KeyManagerKind, readAcl, setAcl } from "@permafrost/openstack";
 import { CodedError, canonicalJson, type Json, type JsonObject } from "@permafrost/std";
 
 export const ACL_REFERENCES = { "acl.users[]": { kind: "keystone.user", optional: true } } as const;
@@ -49,6 +49,13 @@ function plain(acl: Json | undefined): JsonObject | undefined {
   const { users, "project-access": access } = acl as { users?: readonly string[]; "project-access"?: boolean };
   if (access !== false && (users ?? []).length === 0) return undefined;
   return { users: [...(users ?? [])].sort(), "project-access": access !== false };
+}
+
+/** An access list lets us see what another project has, and nothing in it says whose it is: only our own is listed. */
+export async function isListed(cloud: Cloud, spec: CollectionSpec, { id, name }: JsonObject): Promise<boolean> {
+  const query = typeof name === "string" && name !== "" ? { name } : {};
+  for await (const own of cloud.collection(spec).list(query)) if (own.id === id) return true;
+  return false;
 }
 
 /** What the role may not see is not there. */

@@ -2,7 +2,15 @@
 
 import { keyManagerHref, parseKeyManagerHref, SECRET_CONTAINERS } from "@permafrost/openstack";
 import { canonicalJson, type Json, type JsonObject } from "@permafrost/std";
-import { ACL_REFERENCES, aclDifferences, aclWarnings, describeAcl, privateWarnings, restoreAcl } from "./barbican-acl.ts";
+import {
+  ACL_REFERENCES,
+  aclDifferences,
+  aclWarnings,
+  describeAcl,
+  isListed,
+  privateWarnings,
+  restoreAcl,
+} from "./barbican-acl.ts";
 import { declaredType } from "./declared/declared-type.ts";
 import { withTargets } from "./declared/references.ts";
 
@@ -29,6 +37,7 @@ export const barbicanContainer = declaredType({
       ...(await describeAcl(cloud, "containers", String(container.id))),
     }),
     warnings: aclWarnings,
+    owned: async ({ cloud }, container) => await isListed(cloud, SECRET_CONTAINERS, container),
     plan: async ({ cloud }, { document }, _scope, planned) =>
       planned.action === "create"
         ? { ...planned, warnings: [...(planned.warnings ?? []), ...privateWarnings(document.object, cloud)] }

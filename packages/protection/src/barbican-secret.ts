@@ -11,6 +11,7 @@ import {
   aclDifferences,
   aclWarnings,
   describeAcl,
+  isListed,
   privateWarnings,
   readable,
   restoreAcl,
@@ -56,6 +57,7 @@ export const barbicanSecret = declaredType({
         : []),
       ...aclWarnings(secret),
     ],
+    owned: async ({ cloud }, secret) => await isListed(cloud, SECRETS, secret),
     plan: async ({ clock, cloud }, { document: { object } }, _scope, planned) => {
       if (planned.action !== "create") return planned;
       const { expiration, content_types, payload } = object;

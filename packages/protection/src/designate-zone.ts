@@ -4,7 +4,7 @@
  */
 
 import { type ApiObject, type Cloud, RECORD_SETS, ZONES } from "@permafrost/openstack";
-import { canonicalJson, type Json, type JsonObject } from "@permafrost/std";
+import { CodedError, canonicalJson, type Json, type JsonObject } from "@permafrost/std";
 import type { DeclaredDocument } from "./declared/declaration.ts";
 import { declaredType } from "./declared/declared-type.ts";
 import { restoredName } from "./name-conflict.ts";
@@ -48,7 +48,7 @@ export const designateZone = declaredType({
     }),
     made: async ({ cloud }, input, zone) => {
       const have = new Set((await recordsOf(cloud, zone)).map(keyOf));
-      for (const set of wanted(input)) if (!have.has(keyOf(set))) await cloud.collection(RECORD_SETS, input.targetId).create(set);
+      for (const set of wanted(input)) if (!have.has(keyOf(set))) await makeRecords(cloud, zone, set);
       return [];
     },
     differences: async ({ cloud }, input, zone) => {
@@ -62,6 +62,16 @@ export const designateZone = declaredType({
 
 function nameIn({ document, resource, options }: PlanInput<DeclaredDocument>): string {
   return restoredName(String(document.object.name), resource, options);
+}
+
+/** A zombie's request may arrive first: then it is there already. */
+async function makeRecords(cloud: Cloud, zone: ApiObject, set: JsonObject): Promise<void> {
+  try {
+    await cloud.collection(RECORD_SETS, String(zone.id)).create(set);
+  } catch (error) {
+    if (!CodedError.is(error, "CONFLICT")) throw error;
+    if (!(await recordsOf(cloud, zone)).some((other) => keyOf(other) === keyOf(set))) throw error;
+  }
 }
 
 /** The innermost of the project's zones around this one. */

@@ -83,6 +83,8 @@ export interface Hooks {
   describe?(context: Context, object: ApiObject): Promise<JsonObject>;
   /** What a backup could not have of it. */
   warnings?(object: ApiObject): readonly string[];
+  /** Whether the project owns what was found by its id, where the object does not say so itself. */
+  owned?(context: Context, object: ApiObject): Promise<boolean>;
   /** The id of what is always there and can only be changed, such as the security group `default`: the action is then `update`. */
   standing?(context: Context, document: DeclaredDocument): Promise<string | undefined>;
   /** Ids of what is the same thing in the target, for objects that are not known by a name. Default: those of the same name. */

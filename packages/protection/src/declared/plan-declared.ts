@@ -102,7 +102,8 @@ async function decide(
     return { action: "update", reason: `the target has its own ${noun}: changed to what was captured`, targetId: standing };
   }
   const there = await ifThere(cloud.collection(declaration.collection).get(resource.id)).catch(notOurs);
-  if (there !== undefined && isOwned(declaration, there, cloud)) {
+  const isOurs = there !== undefined && isOwned(declaration, there, cloud);
+  if (isOurs && (await declaration.hooks?.owned?.(context, there)) !== false) {
     const reason = `${noun} ${resource.id} is still there`;
     if (options.onConflict === "skip") return { action: "skip", reason, targetId: resource.id };
     if (options.onConflict === "fail") return { action: "conflict", reason };
