@@ -3,11 +3,11 @@
 import { CodedError, canonicalJson } from "@permafrost/std";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Zones } from "../fakes/openstack/designate/zones.ts";
-import { BothWays, fatesOf } from "./both-ways.ts";
+import { fatesOf, WholeRestores } from "./whole-restores.ts";
 
 const TYPES = ["designate.zone"];
 
-let ways: BothWays;
+let ways: WholeRestores;
 let zones: Zones;
 let number = 0;
 let source = "";
@@ -15,7 +15,7 @@ let target = "";
 let top = "";
 
 beforeAll(async () => {
-  ways = await BothWays.start();
+  ways = await WholeRestores.start();
   zones = ways.fake.zones;
 });
 afterAll(async () => await ways?.close());
