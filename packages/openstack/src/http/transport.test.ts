@@ -144,6 +144,7 @@ describe("refusals", () => {
       "QUOTA_EXCEEDED",
     ],
     [403, '{"forbidden":{"message":"Quota exceeded for instances"}}', {}, "QUOTA_EXCEEDED"],
+    [403, '{"NeutronError":{"message":"rule:get_quota is disallowed by policy"}}', {}, "FORBIDDEN"],
     [413, "<html>Image exceeds the storage quota</html>", {}, "QUOTA_EXCEEDED"],
     [413, "too large", {}, "CLOUD_HTTP"],
     [302, "", { location: "http://evil.example/?token=1" }, "BAD_RESPONSE"],
