@@ -82,7 +82,7 @@ export interface Restoration {
   readonly targets: Readonly<Record<string, string>>;
 }
 
-/** Plans all and makes what can be made. */
+/** Plans all and makes what can be made; what is left to finish comes last. */
 export async function restoreAll(
   two: TwoProjects,
   backup: Backup,
@@ -107,6 +107,10 @@ export async function restoreAll(
     const done = await two.run<ResourceResult>(sessionId, work);
     if (done.targetId !== undefined) targets[key] = done.targetId;
     made.set(resource.name, { ...resource, ...done });
+  }
+  for (const resource of made.values()) {
+    if (resource.finishAfter === undefined || resource.action === "reuse") continue;
+    await two.run(sessionId, { kind: "apply", step: "finish", journalId: sessionId, options: all, resource, targets });
   }
   await two.run(sessionId, { kind: "sweep", source: target });
   return { sessionId, planned: plan.resources, made, targets };
