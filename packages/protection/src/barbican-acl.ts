@@ -36,10 +36,13 @@ export async function restoreAcl(cloud: Cloud, kind: KeyManagerKind, id: string,
   if (canonicalJson(have ?? null) !== canonicalJson(want)) await setAcl(cloud, kind, id, { read: want });
 }
 
+/** A service that uses the secret, as Octavia does, lets itself in: more users than were captured are no difference. */
 export async function aclDifferences(cloud: Cloud, kind: KeyManagerKind, id: string, acl: Json | undefined): Promise<string[]> {
   if (acl === UNREADABLE) return [];
-  const [want, have] = [plain(acl) ?? null, plain((await readAcl(cloud, kind, id)).read) ?? null];
-  return canonicalJson(want) === canonicalJson(have)
+  const everybody = { users: [], "project-access": true };
+  const [want, have] = [plain(acl) ?? everybody, plain((await readAcl(cloud, kind, id)).read) ?? everybody];
+  const missing = (want.users as readonly string[]).filter((user) => !(have.users as readonly string[]).includes(user));
+  return missing.length === 0 && want["project-access"] === have["project-access"]
     ? []
     : [`acl: expected ${canonicalJson(want)}, found ${canonicalJson(have)}`];
 }
