@@ -12,6 +12,8 @@ import { addressesOf, type FixedIp, fixedIpsOf, mayChooseAddresses, portsWithAdd
 import type { Context, Planned, PlanScope } from "./resource-type.ts";
 
 const INTERFACE = /^network:(router_interface|ha_router_replicated_interface)/;
+/** neutron_vpnaas/services/vpn/service_drivers/ovn_ipsec.py VPN_TRANSIT_CIDR */
+const TRANSIT_NEXTHOPS = "169.254.0.";
 const FIELDS = [
   "network_id",
   "name",
@@ -34,12 +36,20 @@ export async function interfacePorts(cloud: Cloud, routerId: string): Promise<Ap
   return ports.filter((p) => INTERFACE.test(String(p.device_owner)));
 }
 
-/** Without the one that the VPN agent of OVN makes for itself: it comes again with the VPN service. */
-export async function describeInterfaces(cloud: Cloud, routerId: string): Promise<Interface[]> {
-  const transit = new Set(
-    (await Array.fromAsync(cloud.collection(SUBNETS).list({ name: `vpn-transit-subnet-${routerId}` }))).map((s) => String(s.id)),
+/** What belongs to a router, without the leg and the routes that OVN's VPN agent makes: they come again with the VPN service. */
+export async function describeConnections(cloud: Cloud, router: ApiObject): Promise<{ interfaces: Interface[]; routes?: Json }> {
+  const id = String(router.id);
+  const transit = await Array.fromAsync(cloud.collection(SUBNETS).list({ name: `vpn-transit-subnet-${id}` }));
+  if (transit.length === 0) return { interfaces: describeInterfaces(await interfacePorts(cloud, id)) };
+  const isTransit = new Set(transit.map((subnet) => String(subnet.id)));
+  const ports = (await interfacePorts(cloud, id)).filter((p) => !fixedIpsOf(p).some((f) => isTransit.has(f.subnet_id)));
+  const routes = (Array.isArray(router.routes) ? (router.routes as JsonObject[]) : []).filter(
+    ({ nexthop }) => !String(nexthop).startsWith(TRANSIT_NEXTHOPS),
   );
-  const ports = (await interfacePorts(cloud, routerId)).filter((p) => !fixedIpsOf(p).some((f) => transit.has(f.subnet_id)));
+  return { interfaces: describeInterfaces(ports), routes };
+}
+
+function describeInterfaces(ports: readonly ApiObject[]): Interface[] {
   return ports.map((port) => {
     const kept: Record<string, Json> = {};
     for (const field of FIELDS) if (port[field] !== undefined) kept[field] = port[field];

@@ -12,7 +12,7 @@ import { withTargets } from "./declared/references.ts";
 import { externalProblem, ownSubnets } from "./neutron-external.ts";
 import {
   addInterfaces,
-  describeInterfaces,
+  describeConnections,
   type Interface,
   interfaceDifferences,
   interfaceProblems,
@@ -80,7 +80,7 @@ export const neutronRouter = declaredType({
       const helpers = hasHelpers ? await Array.fromAsync(cloud.collection(CONNTRACK_HELPERS, id).list()) : [];
       const gateway = (router.external_gateway_info ?? {}) as JsonObject;
       return {
-        interfaces: await describeInterfaces(cloud, id),
+        ...(await describeConnections(cloud, router)),
         gateway_subnets: typeof gateway.network_id === "string" ? await ownSubnets(cloud, gateway.network_id) : [],
         ...(hasHelpers ? { conntrack_helpers: helpers } : {}),
       };
