@@ -134,8 +134,9 @@ async function portBody(cloud: Cloud, captured: ApiObject, body: JsonObject, own
   }
   const networkId = String(body.network_id);
   const fixedIps = fixedIpsOf(body);
-  // Left without any of its subnets, the network's choice is better than no address; and whoever asked for none is not whoever got none.
-  if (fixedIps.length === 0 && (fixedIpsOf(captured).length > 0 || captured.ip_allocation === "immediate")) delete result.fixed_ips;
+  // Left without any of its subnets, the network's choice is better than no address; nor did it ask for none where the network had none.
+  if (fixedIps.length === 0 && (fixedIpsOf(captured).length > 0 || captured.ip_allocation === "immediate"))
+    delete result.fixed_ips;
   else result.fixed_ips = await Promise.all(fixedIps.map((f) => obtainable(cloud, networkId, f, own)));
   if (!(await mayChooseAddresses(cloud, networkId))) {
     for (const name of OF_NETWORK_OWNER) delete result[name];

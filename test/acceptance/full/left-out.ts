@@ -13,7 +13,23 @@ export interface LeftOut {
   readonly why: string;
 }
 
-export const LEFT_OUT: readonly LeftOut[] = [];
+export const LEFT_OUT: readonly LeftOut[] = [
+  {
+    type: /^keystone\.(application-credential|ec2-credential|trust)$/,
+    why: "nobody can make it for somebody else",
+    only: ["second"],
+  },
+  {
+    type: /^keystone\./,
+    why: "a member makes no users, groups and role assignments; the second project has its own",
+    only: ["second"],
+  },
+  { type: /\.quota$/, why: "quotas are an administrator's", only: ["second"] },
+  { type: /^barbican\.order$/, why: "the record of a request: its secret is restored" },
+  { type: /^barbican\.secret$/, label: /^$/, why: "the key of an encrypted volume: its volume has it" },
+  { type: /^nova\.keypair$/, why: "a keypair belongs to a user, not to the project" },
+  { type: /^cinder\.(snapshot|group|group-snapshot)$/, why: "not restored yet" },
+];
 
 export function leftOutOf(
   type: string,
@@ -25,6 +41,16 @@ export function leftOutOf(
     (one) => one.type.test(type) && one.label?.test(label) !== false && (one.only === undefined || one.only.includes(scenario)),
   )?.why;
 }
+
+/** Cases that `npm run accept` says but does not run, by name; `--all` runs them. */
+export const CASES_LEFT_OUT: Readonly<Record<string, string>> = Object.fromEntries(
+  [
+    "full: an administrator restores the emptied project",
+    "full: what came back is what was there, by another client",
+    "full: a plain member restores a second project beside the first",
+    "full: the second project is the first again, by another client",
+  ].map((name) => [name, "resource types it needs are still being added: QoS, trunks, floating IPs, sharing, volume keys"]),
+);
 
 /** Types of the inventory of which the seeded project has at least one. */
 const SEEDED = [
