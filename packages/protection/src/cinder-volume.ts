@@ -198,7 +198,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     reported: {
       "encryption key":
         "one that the credentials may not read is not captured: the volume is then a conflict where the target lacks it",
-      "snapshots of it": "see cinder.snapshot",
+      "volume snapshots, backups and transfers of it": "not captured yet",
     },
   },
 };

@@ -37,7 +37,7 @@ export const neutronSubnet = declaredType({
   nulls: ["gateway_ip"],
   needs: {
     dns_publish_fixed_ip: { extension: "subnet-dns-publish-fixed-ip" },
-    service_types: { role: "admin", extension: "subnet-service-types" },
+    service_types: { extension: "subnet-service-types" },
     subnetpool_id: { extension: "subnet_allocation" },
   },
   references: {
