@@ -108,3 +108,8 @@ export function checkBody(attributes: Attributes, body: Fields, isCreate: boolea
   }
   return filled;
 }
+
+/** Without what was not specified. */
+export function settled(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value === UNSET ? null : value]));
+}

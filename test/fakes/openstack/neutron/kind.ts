@@ -54,6 +54,8 @@ export interface Kind {
   /** It has a description, times, a revision; and tags. */
   readonly standard?: boolean;
   readonly tagged?: boolean;
+  /** Where its tags are, if not below `path`: tagging knows a collection by its name alone (`neutron/extensions/tagging.py`). */
+  readonly tagsPath?: string;
   /** Its name in quotas. */
   readonly quota?: string;
   /** Methods that the server does not have for it, such as PUT of a rule. */

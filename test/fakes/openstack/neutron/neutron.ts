@@ -5,8 +5,8 @@
 
 import { type Call, json, type Reply, type ServiceHandler } from "../http.ts";
 import type { Identities, TokenRecord } from "../tokens.ts";
-import { type Attributes, checkBody, type Fields, ID, PROJECT, STANDARD, TAGS, UNSET } from "./attributes.ts";
-import { badRequest, hidden, noSuchUrl, notAllowed, refuse } from "./error.ts";
+import { type Attributes, checkBody, type Fields, ID, PROJECT, STANDARD, settled, TAGS, UNSET } from "./attributes.ts";
+import { badRequest, hidden, invalidInput, noSuchUrl, notAllowed, refuse } from "./error.ts";
 import { EXTENSIONS, extensionView } from "./extensions.ts";
 import { type Action, type Ask, isReply, type Kind } from "./kind.ts";
 import { listed } from "./listing.ts";
@@ -70,6 +70,9 @@ export class Neutron implements ServiceHandler {
   }
 
   async #route(ask: Ask, parts: readonly string[]): Promise<Reply> {
+    const elsewhere = [...this.#net.kinds.values()].find((each) => each.tagsPath === parts[0] && parts[2] === "tags");
+    if (elsewhere !== undefined && this.#net.hasExtension(elsewhere.extension))
+      return await this.#tags(ask, elsewhere, parts[1] ?? "", parts[3]);
     const kind = [...this.#net.kinds.values()].find(
       (each) => each.parent === undefined && parts.slice(0, each.path.split("/").length).join("/") === each.path,
     );
@@ -84,13 +87,18 @@ export class Neutron implements ServiceHandler {
       return more === undefined ? await this.#object(ask, child, belowId, parent) : noSuchUrl();
     }
     if (below === "tags" && kind.tagged === true) {
-      const row = this.#see(ask, kind, id, undefined);
-      if (ask.call.method !== "GET") this.#enforce(ask, kind, "update", row, this.#targetOf(ask, kind, row), {});
-      return changeTags(ask, row, await ask.call.json(), belowId);
+      if (kind.tagsPath !== undefined) invalidInput("Invalid tags body");
+      return await this.#tags(ask, kind, id, belowId);
     }
     const action = kind.actions?.[below];
     if (action === undefined || belowId !== undefined) return noSuchUrl();
     return await this.#act(ask, kind, id, below, action);
+  }
+
+  async #tags(ask: Ask, kind: Kind, id: string, tag: string | undefined): Promise<Reply> {
+    const row = this.#see(ask, kind, id, undefined);
+    if (ask.call.method !== "GET") this.#enforce(ask, kind, "update", row, this.#targetOf(ask, kind, row), {});
+    return changeTags(ask, row, await ask.call.json(), tag);
   }
 
   async #collection(ask: Ask, kind: Kind, parent: Row | undefined): Promise<Reply> {
@@ -283,11 +291,6 @@ const ruleOf = (kind: Kind) => kind.rule ?? kind.name;
 
 function isDefault(value: unknown, given: unknown): boolean {
   return value !== UNSET && JSON.stringify(value) === JSON.stringify(given);
-}
-
-/** Without what was not specified. */
-function settled(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value === UNSET ? null : value]));
 }
 
 function version(call: Call): Fields {

@@ -19,6 +19,7 @@ export const POLICY: Kind = {
   journal: "qos_policy",
   standard: true,
   tagged: true,
+  tagsPath: "policies",
   attributes: {
     name: attribute("cufs", { default: "", validate: maxText(255) }),
     shared: attribute("cufs", { default: false, convert: toBoolean }),

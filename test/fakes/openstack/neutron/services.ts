@@ -114,9 +114,13 @@ export const LOG: Kind = {
   },
 };
 
-export const LOGGABLE: Kind = fixed("loggable_resource", "log/loggable-resources", "logging", {
-  type: attribute(""),
-});
+export const LOGGABLE: Kind = {
+  ...fixed("loggable_resource", "log/loggable-resources", "logging", { type: attribute("") }),
+  prepare: ({ net }) => {
+    for (const type of Object.keys(LOGGED))
+      if (!net.all("loggable_resource").some(({ fields }) => fields.type === type)) net.add("loggable_resource", "", { type });
+  },
+};
 
 export const LOCAL_IP: Kind = {
   name: "local_ip",
