@@ -31,7 +31,10 @@ export const neutronLog = declaredType({
     }),
     plan: async ({ cloud }, { document }, _scope, planned) => {
       const type = String(document.object.resource_type);
-      if (planned.action !== "create" || (await loggable(cloud)).has(type)) return planned;
+      if (planned.action !== "create") return planned;
+      const possible = await loggable(cloud);
+      // Only an administrator is shown what can be logged; a manager makes logs and sees an empty list.
+      if (possible.has(type) || (possible.size === 0 && !cloud.roles.has("admin"))) return planned;
       return { ...planned, action: "conflict", reason: `the target cannot log a ${type}` };
     },
     body: (_context, { document, targets }, { resource_id: _, ...body }) => {
