@@ -166,6 +166,8 @@ export function seedSmallTenant(projects: TwoProjects): void {
 }
 
 const HIDDEN = new Set(["security_group_id", "gateways", "status", "gateway_qos", "provider:segmentation_id"]);
+/** Owners of ports that the service makes, with a MAC address of its own choice. */
+const GIVEN_MAC = new Set(["network:router_interface", "network:local_ip"]);
 
 /**
  * Everything that a project has, one text a thing: ids are replaced by the names of what they stand for, lists are sorted, and what a service
@@ -195,7 +197,7 @@ export function picture(projects: TwoProjects, projectId: string): string[] {
     .filter((row) => row.projectId === projectId && row.fields.device_owner !== "network:dhcp")
     .map((row) => {
       const { mac_address: mac, ...rest } = row.fields;
-      const fields = row.fields.device_owner === "network:router_interface" ? rest : { ...rest, mac_address: mac };
+      const fields = GIVEN_MAC.has(String(row.fields.device_owner)) ? rest : { ...rest, mac_address: mac };
       return `${nameOf(row)}: ${JSON.stringify(plain({ ...fields, tags: row.tags }))}`;
     })
     .sort();

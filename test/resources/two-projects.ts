@@ -50,11 +50,16 @@ export class TwoProjects {
     this.#clouds = clouds;
   }
 
-  /** `more`: further roles of both projects' users, such as `admin`. */
-  static async start(options: FakeCloudOptions = {}, more: readonly string[] = []): Promise<TwoProjects> {
+  /** `more`: further roles of both projects' users, such as `admin`; `targetMore`: those of the target's user, if others. */
+  static async start(
+    options: FakeCloudOptions = {},
+    more: readonly string[] = [],
+    targetMore: readonly string[] = more,
+  ): Promise<TwoProjects> {
     const fake = await startFakeCloud({ bytesPerGib: 256 * 1024, ...options });
-    const roles = { roles: ["member", "swiftoperator", "creator", ...more] };
-    const [source, target] = [fake.seed.tenant("source", roles), fake.seed.tenant("target", roles)];
+    const tenant = (name: string, further: readonly string[]) =>
+      fake.seed.tenant(name, { roles: ["member", "swiftoperator", "creator", ...further] });
+    const [source, target] = [tenant("source", more), tenant("target", targetMore)];
     const entry = (name: string) => ({ cloudName: name, userName: `${name}-user`, password: `${name}-pw`, projectName: name });
     const yaml = fake.cloudsYaml(entry("source"), entry("target"));
     const clouds = new Map<string, Cloud>();
