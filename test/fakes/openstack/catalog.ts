@@ -25,6 +25,7 @@ export function catalogOf(
     ["compute", "nova", `${urlOf("compute")}/v2.1`],
     ["key-manager", "barbican", urlOf("key-manager")],
     ["dns", "designate", urlOf("dns")],
+    ["load-balancer", "octavia", urlOf("load-balancer")],
     ["network", "neutron", urlOf("network")],
   ];
   // A service that is lacking has no row: its URL is none of the others'.

@@ -27,12 +27,16 @@ import { Compute } from "./nova/compute.ts";
 import { NeutronPorts } from "./nova/neutron-ports.ts";
 import { Nova } from "./nova/nova.ts";
 import { ComputeSeed } from "./nova/seed.ts";
+import { Balancers } from "./octavia/balancers.ts";
+import { NeutronNetwork } from "./octavia/neutron-network.ts";
+import { Octavia } from "./octavia/octavia.ts";
 import { Inspect, Seed } from "./seed.ts";
 import { Swift } from "./swift.ts";
 import { SwiftStore } from "./swift-store.ts";
 import { Identities } from "./tokens.ts";
 import { type Pace, Transitions } from "./transitions.ts";
 import { Volumes } from "./volumes.ts";
+import { VPN_KINDS } from "./vpnaas/vpn.ts";
 
 export interface FakeCloudOptions {
   /** Default 127.0.0.1. */
@@ -91,6 +95,7 @@ export interface FakeCloud {
   readonly swift: SwiftStore;
   readonly keys: KeyStore;
   readonly zones: Zones;
+  readonly balancers: Balancers;
   readonly compute: Compute;
   readonly network: Networking;
   /** Services that new tokens' catalogues leave out: clouds that do not run them. */
@@ -115,9 +120,10 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
   const volumes = new Volumes(clock, options.bytesPerGib ?? 2 ** 30, keys);
   const swift = new SwiftStore(clock);
   const zones = new Zones(clock);
+  const balancers = new Balancers(clock);
   const compute = new Compute(clock);
   const network = new Networking(clock, options.network);
-  network.register(...KINDS);
+  network.register(...KINDS, ...VPN_KINDS);
   const faults = new Faults();
   const journal = new Journal(({ kind, id }) => {
     if (kind === "server") {
@@ -163,6 +169,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     object: new Swift(swift, identities),
     compute: new Nova(novaState, keystoneUrl, options.novaMaxMinor ?? 100),
     "key-manager": new Barbican(keys, identities, keystoneUrl),
+    "load-balancer": new Octavia(balancers, keys, identities, transitions, () => new NeutronNetwork(network)),
     dns: new Designate(zones, identities, transitions, keystoneUrl),
     network: new Neutron(network, identities),
   };
@@ -210,6 +217,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     swift,
     keys,
     zones,
+    balancers,
     compute,
     network,
     lacking,

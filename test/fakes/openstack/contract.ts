@@ -221,6 +221,7 @@ export async function openWorld(login: Login): Promise<World> {
       compute: url("compute"),
       "key-manager": url("key-manager"),
       dns: url("dns"),
+      "load-balancer": url("load-balancer"),
       network: url("network"),
     },
     tokens: { member: member.token, creator: creator.login.token, admin: admin.token },

@@ -6,7 +6,17 @@
  * a fault dropped is there with what it changed. Secrets never enter: passwords, secrets and tokens are blanked.
  */
 
-export const SERVICE_NAMES = ["identity", "image", "volume", "object", "compute", "network", "key-manager", "dns"] as const;
+export const SERVICE_NAMES = [
+  "identity",
+  "image",
+  "volume",
+  "object",
+  "compute",
+  "network",
+  "load-balancer",
+  "key-manager",
+  "dns",
+] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 /** A resource as the journal names it: `image`, `volume`, `snapshot`, `container`, `object`, `server`, `port`, `project`, `user` … */

@@ -112,6 +112,9 @@ export const EXTENSIONS: Readonly<Record<string, readonly [name: string, updated
   "uplink-status-propagation": ["Uplink status propagation extension", "2018-05-31T18:00:00-00:00"],
   "uplink-status-propagation-updatable": ["Uplink status propagation updatable extension", "2024-09-03T18:00:00-00:00"],
   "vlan-transparent": ["Vlantransparent", "2015-03-23T09:00:00-00:00"],
+  vpnaas: ["VPN service", "2013-05-29T10:00:00-00:00"],
+  "vpn-endpoint-groups": ["VPN Endpoint Groups", "2015-08-04T10:00:00-00:00"],
+  "vpn-flavors": ["VPN Service Flavor Extension", "2017-04-19T00:00:00-00:00"],
 };
 
 export function extensionView(alias: string): Fields {

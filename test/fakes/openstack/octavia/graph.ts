@@ -3,6 +3,7 @@
  * of a fully populated load balancer, with the rules Octavia keeps between them.
  */
 
+import type { KeyStore } from "../barbican/key-store.ts";
 import type { Call } from "../http.ts";
 import { type BalancerKind, type BalancerRow, type Balancers, KIND_NAMES } from "./balancers.ts";
 import { type Fields, refuse } from "./wsme.ts";
@@ -40,9 +41,24 @@ export const QUOTA_DEFAULTS: Readonly<Record<string, number>> = {
 
 export class Graph {
   readonly #state: Balancers;
+  readonly #keys: KeyStore;
 
-  constructor(state: Balancers) {
+  constructor(state: Balancers, keys: KeyStore) {
     this.#state = state;
+    this.#keys = keys;
+  }
+
+  /** What a listener or pool says of TLS must be there in Barbican, by the URL that Barbican gave. */
+  #checkRefs(fields: Fields): void {
+    const refs = Object.entries(fields).filter(([name]) => /_refs?$/.test(name));
+    const all = refs
+      .flatMap(([, value]) => (Array.isArray(value) ? value : [value]))
+      .filter((value) => value != null && value !== "");
+    const gone = all.filter((ref) => {
+      const [, kind, id] = /\/v1\/(secrets|containers)\/([^/]+)$/.exec(String(ref)) ?? [];
+      return id === undefined || !(kind === "secrets" ? this.#keys.secret(id) : this.#keys.containers.get(id));
+    });
+    if (gone.length > 0) refuse(400, `Could not retrieve certificate: ['${[...new Set(gone)].join("', '")}']`);
   }
 
   /** Adds a row within the project's quota and says so in the journal. */
@@ -94,6 +110,7 @@ export class Graph {
     }
     if (certified && protocol !== "TERMINATED_HTTPS" && protocol !== "PROMETHEUS")
       invalid(`Certificate container references are not allowed on ${protocol} protocol listeners.`);
+    this.#checkRefs(fields);
     if (nested != null) {
       const pool = nested as Fields;
       const id = named?.get(String(pool.name));
@@ -112,6 +129,7 @@ export class Graph {
       this.checkProtocols(listener.fields.protocol, fields.protocol);
       if (listener.fields.default_pool_id != null) refuse(409, "This listener already has a default pool");
     }
+    this.#checkRefs(fields);
     const row = this.#add(call, "pool", lb, "", fields);
     if (listener !== undefined) listener.fields.default_pool_id = row.id;
     if (healthmonitor != null) this.monitor(call, lb, row, healthmonitor as Fields);

@@ -6,6 +6,7 @@
  * every other change of the tree is refused with 409.
  */
 
+import type { KeyStore } from "../barbican/key-store.ts";
 import { type Call, json, type Reply, type ServiceHandler } from "../http.ts";
 import type { Identities, TokenRecord } from "../tokens.ts";
 import type { Transitions } from "../transitions.ts";
@@ -56,12 +57,12 @@ export class Octavia implements ServiceHandler {
   readonly #network: () => VipNetwork;
   readonly #graph: Graph;
 
-  constructor(state: Balancers, ids: Identities, transitions: Transitions, network: () => VipNetwork) {
+  constructor(state: Balancers, keys: KeyStore, ids: Identities, transitions: Transitions, network: () => VipNetwork) {
     this.#state = state;
     this.#ids = ids;
     this.#transitions = transitions;
     this.#network = network;
-    this.#graph = new Graph(state);
+    this.#graph = new Graph(state, keys);
   }
 
   unauthorized(): Reply {
