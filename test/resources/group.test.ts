@@ -68,7 +68,7 @@ describe("a session group", () => {
     const project = [...fake.identities.projects.values()].find((p) => p.name === "initech");
     const lost = await fake.seed.image({ project: "initech", name: "lost", bytes: Buffer.alloc(1000, 1) });
     const match = { service: "image" as const, method: "GET", path: new RegExp(`/${lost.id}/file$`) };
-    const fault = fake.faults.add({ match, action: { status: 500 } });
+    const fault = fake.faults.add({ match, times: 1_000, action: { status: 500 } });
     const { record, of } = await cluster.run({ ...group, projects: everyone });
     fault.remove();
     expect(record).toMatchObject({ state: "partial", counts: { succeeded: 2, failed: 1 } });
