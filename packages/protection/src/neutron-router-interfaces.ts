@@ -39,14 +39,23 @@ export async function interfacePorts(cloud: Cloud, routerId: string): Promise<Ap
 /** What belongs to a router, without the leg and the routes that OVN's VPN agent makes: they come again with the VPN service. */
 export async function describeConnections(cloud: Cloud, router: ApiObject): Promise<{ interfaces: Interface[]; routes?: Json }> {
   const id = String(router.id);
-  const transit = await Array.fromAsync(cloud.collection(SUBNETS).list({ name: `vpn-transit-subnet-${id}` }));
-  if (transit.length === 0) return { interfaces: describeInterfaces(await interfacePorts(cloud, id)) };
-  const isTransit = new Set(transit.map((subnet) => String(subnet.id)));
-  const ports = (await interfacePorts(cloud, id)).filter((p) => !fixedIpsOf(p).some((f) => isTransit.has(f.subnet_id)));
-  const routes = (Array.isArray(router.routes) ? (router.routes as JsonObject[]) : []).filter(
-    ({ nexthop }) => !String(nexthop).startsWith(TRANSIT_NEXTHOPS),
-  );
-  return { interfaces: describeInterfaces(ports), routes };
+  const transit = await transitSubnets(cloud, id);
+  const ports = (await interfacePorts(cloud, id)).filter((p) => !fixedIpsOf(p).some((f) => transit.has(f.subnet_id)));
+  return { interfaces: describeInterfaces(ports), ...(transit.size === 0 ? {} : { routes: withoutTransit(router) }) };
+}
+
+export async function ownRoutes(cloud: Cloud, router: ApiObject): Promise<Json> {
+  return (await transitSubnets(cloud, String(router.id))).size === 0 ? (router.routes ?? []) : withoutTransit(router);
+}
+
+function withoutTransit({ routes }: ApiObject): JsonObject[] {
+  const all = Array.isArray(routes) ? (routes as JsonObject[]) : [];
+  return all.filter(({ nexthop }) => !String(nexthop).startsWith(TRANSIT_NEXTHOPS));
+}
+
+async function transitSubnets(cloud: Cloud, routerId: string): Promise<ReadonlySet<string>> {
+  const found = await Array.fromAsync(cloud.collection(SUBNETS).list({ name: `vpn-transit-subnet-${routerId}` }));
+  return new Set(found.map((subnet) => String(subnet.id)));
 }
 
 function describeInterfaces(ports: readonly ApiObject[]): Interface[] {

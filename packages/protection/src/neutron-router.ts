@@ -16,6 +16,7 @@ import {
   type Interface,
   interfaceDifferences,
   interfaceProblems,
+  ownRoutes,
   removeInterfaces,
 } from "./neutron-router-interfaces.ts";
 import type { Context, RestoreInput } from "./resource-type.ts";
@@ -64,7 +65,10 @@ export const neutronRouter = declaredType({
   },
   references: REFERENCES,
   unordered: ["availability_zone_hints", "routes"],
-  uncompared: { external_gateway_info: "compared by network and source NAT: an address that could not be had is another" },
+  uncompared: {
+    external_gateway_info: "compared by network and source NAT: an address that could not be had is another",
+    routes: "compared without those that OVN's VPN agent adds",
+  },
   tags: true,
   quota: "router",
   mark: "description",
@@ -134,7 +138,9 @@ export const neutronRouter = declaredType({
       const helpers = (await missingHelpers(cloud, input.targetId, mapped)).map(
         (h) => `conntrack_helpers: expected ${canonicalJson(h)}, found none`,
       );
-      return [...gateway, ...(await interfaceDifferences(cloud, input.targetId, interfaces)), ...helpers];
+      const [wanted, there] = [sorted(mapped.routes), sorted(await ownRoutes(cloud, found))];
+      const routes = wanted === there ? [] : [`routes: expected ${wanted}, found ${there}`];
+      return [...gateway, ...routes, ...(await interfaceDifferences(cloud, input.targetId, interfaces)), ...helpers];
     },
     beforeRemove: async ({ cloud }, router) => {
       const id = String(router.id);
@@ -143,6 +149,11 @@ export const neutronRouter = declaredType({
     },
   },
 });
+
+/** Routes have no order. */
+function sorted(routes: Json | undefined): string {
+  return `[${(Array.isArray(routes) ? routes : []).map(canonicalJson).sort().join()}]`;
+}
 
 /** The whole document with the target's ids. */
 function inTarget({ document, targets }: RestoreInput<DeclaredDocument>): JsonObject {
