@@ -31,7 +31,7 @@ export function otherMib(before: unknown, after: unknown): number[] | undefined 
 
 /** Lists whose order means something, as `TYPE PATH`. */
 export const ORDERED: readonly RegExp[] = [
-  /^neutron\.subnet (dns_nameservers|allocation_pools)$/,
+  /^neutron\.subnet dns_nameservers$/,
   /^swift\.object segments$/,
   /^designate\.zone masters$/,
 ];
@@ -124,6 +124,12 @@ export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
     field: /^fixed_ips$/,
     why: "the automatic IPv6 address of a virtual IP follows the port's MAC address",
     accepts: (before, after) => show4(before) === show4(after),
+  },
+  {
+    type: /^neutron\.floating-ip$/,
+    label: /^of the load balancer$/,
+    field: /^port_details\.mac_address$/,
+    why: "of the virtual IP's port, which Octavia makes",
   },
   {
     type: /^neutron\.vpn-service$/,

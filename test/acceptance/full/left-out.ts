@@ -49,7 +49,7 @@ export const CASES_LEFT_OUT: Readonly<Record<string, string>> = Object.fromEntri
     "full: what came back is what was there, by another client",
     "full: a plain member restores a second project beside the first",
     "full: the second project is the first again, by another client",
-  ].map((name) => [name, "resource types it needs are still being added: QoS, trunks, floating IPs, sharing, volume keys"]),
+  ].map((name) => [name, "seen on the lab in two halves, with and without disks; not yet in one run from beginning to end"]),
 );
 
 /** Types of the inventory of which the seeded project has at least one. */
