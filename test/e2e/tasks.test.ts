@@ -92,7 +92,7 @@ describe("the tasks of a backup", () => {
 
 describe("the tasks of a restore", () => {
   it("rebuild everything and verify every byte", async () => {
-    const plan = await run<PlanResult>({ kind: "plan", options, resources: captured }, "s2");
+    const plan = await run<PlanResult>({ kind: "plan", options, resources: captured, others: [] }, "s2");
     expect(plan.resources.map((r) => [r.name, r.action, r.dependsOn])).toContainEqual([
       "files",
       "create",
@@ -101,7 +101,10 @@ describe("the tasks of a restore", () => {
     const order = [...plan.resources].sort((a, b) => a.dependsOn.length - b.dependsOn.length);
     for (const planned of order) {
       const resource = captured.find((c) => c.id === planned.id && c.type === planned.type) as ResourceResult;
-      const restored = await run<ResourceResult>({ kind: "apply", options, resource, targets: {} }, "s2");
+      const restored = await run<ResourceResult>(
+        { kind: "apply", step: "create", journalId: "s2", options, resource, targets: {} },
+        "s2",
+      );
       const verified = await run<ResourceResult>(
         { kind: "verify", options, resource: restored, targets: {}, level: "data" },
         "s2",
