@@ -20,12 +20,14 @@ import type { Run } from "./run-context.ts";
 
 const ACTIONS = ["create", "update", "reuse", "skip", "conflict"];
 
-/** Whether applying it can be expected to restore everything that it names. */
+/**
+ * Whether applying it can be expected to restore every resource. What is missing in the target and cannot be done without is the conflict of
+ * whatever needs it; the rest, such as a project in an access list, is told and left out.
+ */
 export function isReady({ session, resources }: Followed, plan: GetPlanResponse): boolean {
   return (
     session.state !== "failed" &&
     resources.every(({ action, state }) => action !== "conflict" && state !== "failed") &&
-    plan.references.every(({ how }) => how !== "missing") &&
     plan.problems.length === 0
   );
 }

@@ -128,7 +128,6 @@ plan ${PLAN} for other/copy: 5 resources (2 create, 1 reuse, 1 conflict, 1 faile
 
 test.each([
   ["a conflict", resource({ action: "conflict", state: "failed" }), {}],
-  ["a missing reference", resource(), { references: [reference({ how: "missing" })] }],
   ["a problem", resource(), { problems: [failure()] }],
 ])("plan: %s alone makes it 3", async (_what, added, answer) => {
   const world = worldWithPlan();
@@ -137,6 +136,15 @@ test.each([
   expect(await world.run("restore", "plan", "2026", ...TO, "--json")).toBe(3);
   expect(JSON.parse(world.stdout.text).ready).toBe(false);
   expect(machineLine(world)).toEqual({ message_type: "exit_error", code: 3, message: `plan ${PLAN} cannot be applied whole` });
+});
+
+test("plan: what is missing and nothing conflicts for is told, and the plan can be applied", async () => {
+  const world = worldWithPlan();
+  world.cluster.plan = plan({
+    references: [reference({ kind: "project", name: "friends", targetId: "", targetName: "", how: "missing" })],
+  });
+  expect(await world.run("restore", "plan", "2026", ...TO)).toBe(0);
+  expect(world.stdout.text).toContain("1 reference (1 missing)");
 });
 
 test("plan in json and yaml is all of it, in csv and value the resources, with the rest said", async () => {

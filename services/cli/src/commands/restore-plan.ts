@@ -23,7 +23,7 @@ export function addPlanCommands(restore: Command, bind: Bind): void {
     .addHelpText(
       "after",
       `
-Exit code 0 when the plan can be applied whole, 3 when something conflicts or is missing.
+Exit code 0 when the plan can be applied whole, 3 when something conflicts or exceeds a quota.
 
 Examples:
   permafrost restore plan latest --repository production --to-cloud other --to-project copy
