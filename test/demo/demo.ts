@@ -93,10 +93,12 @@ async function demo(): Promise<void> {
   await cluster.run("repository", "init", "demo", "--passphrase-file", passphraseFile);
 
   say("permafrost backup: the first");
-  const first = await cluster.run<SessionJson>("backup", "--repository", "demo", "--os-cloud", "shop");
+  // What has bytes; `npm test` has the rest of a project both ways.
+  const data = ["glance.image", "cinder.volume", "swift.container"].flatMap((type) => ["--include", type]);
+  const first = await cluster.run<SessionJson>("backup", "--repository", "demo", "--os-cloud", "shop", ...data);
   result.first = figures(first);
   say(`${formatBytes(changeOnePercent(cloud, "shop"))} of the project change; permafrost backup: the second`);
-  const second = await cluster.run<SessionJson>("backup", "--repository", "demo", "--os-cloud", "shop");
+  const second = await cluster.run<SessionJson>("backup", "--repository", "demo", "--os-cloud", "shop", ...data);
   result.second = figures(second);
   result.resources = second.resource_list.length;
 
