@@ -122,7 +122,7 @@ function prepareNatsServer() {
   try {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", PATH: toolPath() };
     const stdio = ["ignore", "ignore", "inherit"];
-    const install = ["install", "-y", "-qq", "--no-install-recommends", "nats-server"];
+    const install = ["-o", "DPkg::Lock::Timeout=600", "install", "-y", "-qq", "--no-install-recommends", "nats-server"];
     // A list of packages that is there but old may name files that are gone: update only when the first try fails.
     let status = run("apt-get", install, { env, stdio: ["ignore", "ignore", "ignore"] });
     if (status !== 0) {
