@@ -14,6 +14,7 @@ import { Cinder } from "./cinder.ts";
 import { Designate } from "./designate/designate.ts";
 import { Zones } from "./designate/zones.ts";
 import { Faults } from "./faults.ts";
+import { FIREWALL_KINDS } from "./fwaas/groups.ts";
 import { Glance } from "./glance.ts";
 import { type FakeServer, listen, type ServiceHandler } from "./http.ts";
 import { Images } from "./images.ts";
@@ -123,7 +124,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
   const balancers = new Balancers(clock);
   const compute = new Compute(clock);
   const network = new Networking(clock, options.network);
-  network.register(...KINDS, ...VPN_KINDS);
+  network.register(...KINDS, ...VPN_KINDS, ...FIREWALL_KINDS);
   const faults = new Faults();
   const journal = new Journal(({ kind, id }) => {
     if (kind === "server") {

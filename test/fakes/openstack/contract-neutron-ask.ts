@@ -13,6 +13,7 @@ const SINGULAR: Readonly<Record<string, string>> = {
   "address-groups": "address_group",
   "rbac-policies": "rbac_policy",
   "qos/policies": "policy",
+  firewall_policies: "firewall_policy",
   port_forwardings: "port_forwarding",
 };
 

@@ -32,9 +32,13 @@ export interface NetworkingOptions {
   readonly mtuMax?: number;
   /** Whether a subnet with DHCP gets a DHCP port, as with the DHCP agent; default true. OVN has none. */
   readonly dhcpPorts?: boolean;
+  /** FWaaS v2 and its driver; default none. `agents`: the L2 and L3 agents, for ports of routers and servers. `ovn`: for those of routers. */
+  readonly firewall?: "agents" | "ovn";
 }
 
-export const QUOTA_DEFAULTS: Readonly<Record<string, number>> = {
+const FIREWALL_QUOTAS = { firewall_group: 10, firewall_policy: 10, firewall_rule: 100 };
+
+const QUOTA_DEFAULTS: Readonly<Record<string, number>> = {
   network: 200,
   subnet: 200,
   subnetpool: -1,
@@ -63,6 +67,9 @@ export class Networking {
   readonly mtu: number;
   readonly mtuMax: number;
   readonly dhcpPorts: boolean;
+  readonly firewall: "agents" | "ovn" | undefined;
+  /** What a project has without a quota of its own. */
+  readonly quotaDefaults: Readonly<Record<string, number>>;
   readonly #clock: Clock;
   #sequence = 0;
   #mac = 0;
@@ -72,6 +79,10 @@ export class Networking {
     this.mtu = options.mtu ?? 1442;
     this.mtuMax = options.mtuMax ?? 1500;
     this.dhcpPorts = options.dhcpPorts ?? true;
+    this.firewall = options.firewall;
+    this.quotaDefaults = this.firewall === undefined ? QUOTA_DEFAULTS : { ...QUOTA_DEFAULTS, ...FIREWALL_QUOTAS };
+    if (this.firewall === undefined)
+      for (const alias of ["fwaas_v2", "standard-attr-fwaas-v2"]) this.withoutExtensions.add(alias);
   }
 
   /** Makes a further collection known, such as a VPN plugin's. */
@@ -133,7 +144,7 @@ export class Networking {
   }
 
   limit(projectId: string, resource: string): number {
-    return this.quotas.get(projectId)?.get(resource) ?? QUOTA_DEFAULTS[resource] ?? -1;
+    return this.quotas.get(projectId)?.get(resource) ?? this.quotaDefaults[resource] ?? -1;
   }
 
   setQuota(projectId: string, limits: Readonly<Record<string, number>>): void {

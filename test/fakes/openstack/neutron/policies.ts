@@ -21,6 +21,12 @@ function shown(name: string, rule: string, attributes: readonly string[]): Rules
   return Object.fromEntries(attributes.map((attribute) => [`get_${name}:${attribute}`, rule]));
 }
 
+/** FWaaS (`neutron_fwaas/policies`) has the old defaults: whoever has any role in the project. */
+function firewall(name: string): Rules {
+  const more = { [`create_${name}`]: "anybody", ...both(name, "admin", ["shared"]) };
+  return resource(name, "admin | owner | shared", "admin | owner", more);
+}
+
 const PROVIDER = ["provider:network_type", "provider:physical_network", "provider:segmentation_id", "segments"];
 const PAIRS = ["allowed_address_pairs", "allowed_address_pairs:mac_address", "allowed_address_pairs:ip_address"];
 const GATEWAY = ["external_gateway_info:enable_snat", "external_gateway_info:external_fixed_ips"];
@@ -93,6 +99,7 @@ export const POLICIES: Rules = {
   ...resource("local_ip", READER, MEMBER),
   ...resource("local_ip_port_association", "admin | reader@parent", "admin | member@parent"),
   ...resource("ndp_proxy", READER, MEMBER),
+  ...Object.assign({}, ...["group", "policy", "rule"].map((k) => firewall(`firewall_${k}`))),
   ...resource("flavor", "reader", "admin"),
   ...resource("service_profile", "admin", "admin"),
   ...resource("segment", "admin", "admin"),

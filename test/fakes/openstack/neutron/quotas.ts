@@ -3,7 +3,6 @@
 import { json, type Reply } from "../http.ts";
 import { badRequest, noSuchUrl, notAllowed, refuse } from "./error.ts";
 import type { Ask } from "./kind.ts";
-import { QUOTA_DEFAULTS } from "./networking.ts";
 import { toInteger } from "./validators.ts";
 
 export function quotas({ call, net, asker, isAdmin }: Ask, body: unknown, [projectId, what]: readonly string[]): Reply {
@@ -11,7 +10,7 @@ export function quotas({ call, net, asker, isAdmin }: Ask, body: unknown, [proje
     if (!net.policy.allows(rule, asker, { projectId: owner, fields: {} }))
       refuse(403, "PolicyNotAuthorized", `rule:${rule} is disallowed by policy`);
   };
-  const limits = (id: string) => Object.fromEntries(Object.keys(QUOTA_DEFAULTS).map((name) => [name, net.limit(id, name)]));
+  const limits = (id: string) => Object.fromEntries(Object.keys(net.quotaDefaults).map((name) => [name, net.limit(id, name)]));
   if (projectId === undefined) {
     check("get_quota", "");
     return json(200, { quotas: [...net.quotas.keys()].map((id) => ({ ...limits(id), tenant_id: id, project_id: id })) });
@@ -27,7 +26,7 @@ export function quotas({ call, net, asker, isAdmin }: Ask, body: unknown, [proje
     const details = Object.entries(limits(projectId)).map(([name, limit]) => [name, { limit, used: used(name), reserved: 0 }]);
     return json(200, { quota: Object.fromEntries(details) });
   }
-  if (what === "default") return json(200, { quota: QUOTA_DEFAULTS });
+  if (what === "default") return json(200, { quota: net.quotaDefaults });
   if (what !== undefined) return noSuchUrl();
   if (call.method === "GET") {
     // A project may see its own, whatever the rule of others says.
@@ -44,15 +43,15 @@ export function quotas({ call, net, asker, isAdmin }: Ask, body: unknown, [proje
   const asked = (body as { quota?: Record<string, unknown> } | undefined)?.quota;
   if (asked === undefined) badRequest("Unable to find 'quota' in request body");
   const unknown = Object.keys(asked).filter(
-    (name) => QUOTA_DEFAULTS[name] === undefined && name !== "force" && name !== "check_limit",
+    (name) => net.quotaDefaults[name] === undefined && name !== "force" && name !== "check_limit",
   );
   if (unknown.length > 0) badRequest(`Unrecognized attribute(s) '${unknown.join(", ")}'`);
   for (const [name, value] of Object.entries(asked)) {
     const used = net.all(name).filter((row) => row.projectId === projectId).length;
-    if (asked.force !== true && Number(value) >= 0 && QUOTA_DEFAULTS[name] !== undefined && used > Number(value))
+    if (asked.force !== true && Number(value) >= 0 && net.quotaDefaults[name] !== undefined && used > Number(value))
       badRequest(`Quota limit ${value} for ${name} must be greater than or equal to already used ${used}`);
   }
   for (const [name, value] of Object.entries(asked))
-    if (QUOTA_DEFAULTS[name] !== undefined) net.setQuota(projectId, { [name]: toInteger(value) as number });
+    if (net.quotaDefaults[name] !== undefined) net.setQuota(projectId, { [name]: toInteger(value) as number });
   return json(200, { quota: limits(projectId) });
 }

@@ -1,5 +1,6 @@
 /** The fake Neutron as the fake Nova uses it: its service account may do everything, and asks first what the user may. */
 
+import { guardPort } from "../fwaas/groups.ts";
 import { Refusal } from "../http.ts";
 import type { Fields } from "../neutron/attributes.ts";
 import type { FixedIp } from "../neutron/ipam.ts";
@@ -72,6 +73,7 @@ export class NeutronPorts implements NovaNetworks {
     const owner = { device_id: serverId, device_owner: `compute:${zone}`, "binding:host_id": host, status: "ACTIVE" };
     Object.assign(port.fields, owner);
     this.#net.touch(port);
+    guardPort(this.#net, port);
   }
 
   unbind(portId: string): void {
@@ -95,7 +97,10 @@ export class NeutronPorts implements NovaNetworks {
         ...(request.fixedIp === undefined ? {} : { fixedIps: [{ ip_address: request.fixedIp }] }),
         ...(groups.length === 0 ? {} : { securityGroups: groups }),
       });
-      if ((port.fields.fixed_ips as unknown[]).length > 0) return port.id;
+      if ((port.fields.fixed_ips as unknown[]).length > 0) {
+        guardPort(this.#net, port);
+        return port.id;
+      }
       removePort(this.#net, port);
       return undefined;
     } catch (error) {
