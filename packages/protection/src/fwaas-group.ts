@@ -1,61 +1,80 @@
 /**
- * fwaas.group: firewall policies on ports. The ports come in the finish step: Neutron takes only router interfaces, which are new with their
- * router, and ports that a server has. The project's group `default` is made by the service, and a member may change only its ports; it
- * gives up a port that is to be in another group.
+ * fwaas.group: firewall policies on ports. The project's group `default` is made by the service: the restore changes the one that the target
+ * has, a member its ports only, an administrator the rest, too.
  */
 
-import { type ApiObject, type Cloud, FIREWALL_GROUPS, PORTS } from "@permafrost/openstack";
-import { type Clock, CodedError, canonicalJson, type JsonObject } from "@permafrost/std";
+import { type ApiObject, FIREWALL_GROUPS } from "@permafrost/openstack";
+import { canonicalJson, type Json } from "@permafrost/std";
+import type { DeclaredDocument } from "./declared/declaration.ts";
 import { declaredType } from "./declared/declared-type.ts";
 import { withTargets } from "./declared/references.ts";
+import { DEFAULT_GROUP, defaultGroup } from "./fwaas-default.ts";
+import { waitWhilePending, whenSettled } from "./fwaas-pending.ts";
+import { describePorts, PORT_REFERENCES, portsOf, setPorts, targetPorts } from "./fwaas-ports.ts";
 import { ifThere } from "./if-there.ts";
+import type { Context, FinishInput } from "./resource-type.ts";
 
-const ROUTER_INTERFACE = /^network:(router_interface|ha_router_replicated_interface)/;
-const PENDING_POLLS_MAX = 120;
-const PENDING_DELAY_MS = 1_000;
+const POLICIES = ["ingress_firewall_policy_id", "egress_firewall_policy_id"] as const;
+/** Of the group `default` only an administrator changes these. */
+const ADMINS = ["description", "admin_state_up", ...POLICIES] as const;
 
-/** Of the document: the group's ports as what they are. */
 const REFERENCES = {
   ingress_firewall_policy_id: { kind: "fwaas.policy" },
   egress_firewall_policy_id: { kind: "fwaas.policy" },
-  "server_ports[].port_id": { kind: "neutron.port", finish: true, optional: true },
-  "server_ports[].server_id": { kind: "nova.server", finish: true, finished: true, optional: true },
-  "router_ports[].router_id": { kind: "neutron.router", finish: true, finished: true, optional: true },
-  "router_ports[].subnet_id": { kind: "neutron.subnet", finish: true, optional: true },
+  ...PORT_REFERENCES,
 } as const;
 
 export const fwaasGroup = declaredType({
   type: "fwaas.group",
   noun: "firewall group",
   collection: FIREWALL_GROUPS,
-  create: ["name", "description", "ingress_firewall_policy_id", "egress_firewall_policy_id", "admin_state_up", "shared"],
+  create: ["name", "description", ...POLICIES, "admin_state_up", "shared"],
+  byHooks: ["ports"],
+  nulls: POLICIES,
   needs: { shared: { role: "admin" } },
   references: REFERENCES,
+  quota: "firewall_group",
   mark: "description",
   reported: {
-    "group default": "the service makes it with its policies and rules; only an administrator changes them",
-    ports: "one that no server has in the target is left out",
+    "group default": "the target has its own; only an administrator changes more of it than its ports, and undo leaves it these",
+    ports: "one that no server or router has in the target, or that its driver does not take, is left out",
+    tags: "Neutron does not take them for FWaaS in 2025.1",
   },
-  isDerived: ({ name }) => name === "default",
   hooks: {
     describe: async ({ cloud }, group) => await describePorts(cloud, portsOf(group)),
-    settled: waitWhilePending,
-    finish: async (context, { document, targets, targetId }, group) => {
-      const { cloud } = context;
-      const { object } = withTargets(document.object, REFERENCES, (kind, id) => targets[`${kind}/${id}`]);
-      const { ports, warnings } = await targetPorts(cloud, object, portsOf(document.object).length);
-      if (canonicalJson([...ports].sort()) === canonicalJson([...portsOf(group)].sort())) return warnings;
-      await takeFromDefault(context, ports);
-      await waitWhilePending(context, targetId);
-      await cloud.collection(FIREWALL_GROUPS).update(targetId, { ports });
-      await waitWhilePending(context, targetId);
-      return warnings;
+    standing: async ({ cloud }, { object }) => {
+      const there = object.name === DEFAULT_GROUP ? await defaultGroup(cloud) : undefined;
+      return there === undefined ? undefined : String(there.id);
     },
-    differences: async ({ cloud }, { document, targets }, found) => {
-      const { object } = withTargets(document.object, REFERENCES, (kind, id) => targets[`${kind}/${id}`]);
-      const { ports } = await targetPorts(cloud, object, portsOf(document.object).length);
-      const [want, have] = [canonicalJson([...ports].sort()), canonicalJson([...portsOf(found)].sort())];
-      return want === have ? [] : [`ports: expected ${want}, found ${have}`];
+    plan: async (context, { document }, _scope, planned) => {
+      if (planned.action !== "update" || context.cloud.roles.has("admin")) return planned;
+      const lost = await outOfReach(context, document);
+      const warnings = lost.map((name) => `${name} of the group default is not restored: it needs the role admin`);
+      return { ...planned, warnings: [...(planned.warnings ?? []), ...warnings] };
+    },
+    body: async (context, { resource, document }, body) => {
+      if (resource.action !== "update") return body;
+      const lost: readonly string[] = context.cloud.roles.has("admin") ? [] : await outOfReach(context, document);
+      const kept = Object.entries(body).filter(([name]) => !lost.includes(name));
+      return { ...Object.fromEntries(kept), name: document.object.name ?? "" };
+    },
+    settled: waitWhilePending,
+    finish: async (context, input, group) => {
+      if (input.resource.action === "update") await changeAsAdmin(context, input.targetId, group, inTarget(input));
+      const { ports, warnings } = await targetPorts(context.cloud, input.document.object, input.targets);
+      return [...warnings, ...(await setPorts(context, input.targetId, ports))];
+    },
+    differences: async ({ cloud }, { resource, document, targets }, found) => {
+      const { ports } = await targetPorts(cloud, document.object, targets);
+      const have = portsOf(found);
+      // The target's group `default` may well have more.
+      const compared = resource.action === "update" ? have.filter((port) => ports.includes(port)) : have;
+      const [want, is] = [ports, compared].map((list) => canonicalJson([...list].sort()));
+      return want === is ? [] : [`ports: expected ${want}, found ${is}`];
+    },
+    undoUpdate: async (context, targetId, before) => {
+      const group = await ifThere(context.cloud.collection(FIREWALL_GROUPS).get(targetId));
+      if (group !== undefined) await changeAsAdmin(context, targetId, group, before);
     },
     beforeRemove: async ({ cloud }, group) => {
       if (portsOf(group).length > 0) await cloud.collection(FIREWALL_GROUPS).update(String(group.id), { ports: [] });
@@ -63,73 +82,27 @@ export const fwaasGroup = declaredType({
   },
 });
 
-function portsOf(group: ApiObject): string[] {
-  return Array.isArray(group.ports) ? group.ports.map(String) : [];
+function inTarget({ document, targets }: FinishInput<DeclaredDocument>): ApiObject {
+  return withTargets(document.object, REFERENCES, (kind, id) => targets[`${kind}/${id}`]).object;
 }
 
-async function describePorts(cloud: Cloud, ids: readonly string[]): Promise<JsonObject> {
-  const [server_ports, router_ports]: [JsonObject[], JsonObject[]] = [[], []];
-  for (const id of ids) {
-    const port = await ifThere(cloud.collection(PORTS).get(id));
-    if (port === undefined) continue;
-    if (ROUTER_INTERFACE.test(String(port.device_owner))) {
-      const [address] = (port.fixed_ips ?? []) as unknown as readonly JsonObject[];
-      router_ports.push({ router_id: port.device_id ?? "", subnet_id: address?.subnet_id ?? "" });
-    } else server_ports.push({ port_id: id, server_id: port.device_id ?? "" });
-  }
-  return { server_ports, router_ports };
+/** What a member cannot make of the target's group `default`: its administrator had changed it here or there. */
+async function outOfReach({ cloud }: Context, { object, names }: DeclaredDocument): Promise<string[]> {
+  const there = await defaultGroup(cloud);
+  const policies = POLICIES.filter((name) => {
+    const direction = name.split("_")[0];
+    return names[`fwaas.policy/${String(object[name])}`] !== `default ${direction}`;
+  });
+  const plain = (["description", "admin_state_up"] as const).filter((name) => there?.[name] !== object[name]);
+  return [...plain, ...policies];
 }
 
-/** What Neutron takes of them now. `wanted`: how many ports the group had. */
-async function targetPorts(
-  cloud: Cloud,
-  mapped: JsonObject,
-  wanted: number,
-): Promise<{ readonly ports: string[]; readonly warnings: string[] }> {
-  const [ports, warnings]: [string[], string[]] = [[], []];
-  for (const { port_id } of (mapped.server_ports ?? []) as unknown as readonly JsonObject[]) {
-    const port = await ifThere(cloud.collection(PORTS).get(String(port_id)));
-    if (String(port?.device_owner ?? "").startsWith("compute:")) ports.push(String(port_id));
-    else warnings.push(`port ${String(port_id)} is not in the firewall group: no server has it`);
-  }
-  for (const { router_id, subnet_id } of (mapped.router_ports ?? []) as unknown as readonly JsonObject[]) {
-    const found = await Array.fromAsync(cloud.collection(PORTS).list({ device_id: String(router_id) }));
-    const port = found.find(
-      (p) =>
-        ROUTER_INTERFACE.test(String(p.device_owner)) &&
-        ((p.fixed_ips ?? []) as unknown as readonly JsonObject[]).some((f) => f.subnet_id === subnet_id),
-    );
-    if (port === undefined)
-      warnings.push(`router ${String(router_id)} has no interface on subnet ${String(subnet_id)} to put into the firewall group`);
-    else ports.push(String(port.id));
-  }
-  const lost = wanted - ports.length - warnings.length;
-  if (lost > 0) warnings.push(`${lost} ports are left out of the firewall group: their servers or routers are not in the target`);
-  return { ports, warnings };
-}
-
-type Waiting = { readonly cloud: Cloud; readonly clock: Clock; readonly signal: AbortSignal };
-
-/** A port may be in one group only, and new ones may be put into `default` by the service. */
-async function takeFromDefault(context: Waiting, ports: readonly string[]): Promise<void> {
-  const groups = context.cloud.collection(FIREWALL_GROUPS);
-  for await (const group of groups.list({ project_id: context.cloud.projectId, name: "default" })) {
-    const id = String(group.id);
-    const left = portsOf(group).filter((port) => !ports.includes(port));
-    if (left.length === portsOf(group).length) continue;
-    await waitWhilePending(context, id);
-    await groups.update(id, { ports: left });
-    await waitWhilePending(context, id);
-  }
-}
-
-/** A group that is PENDING_… refuses every update. */
-async function waitWhilePending({ cloud, clock, signal }: Waiting, id: string): Promise<void> {
-  for (let poll = 1; ; poll++) {
-    const status = String((await cloud.collection(FIREWALL_GROUPS).get(id)).status);
-    if (!status.startsWith("PENDING")) return;
-    if (poll >= PENDING_POLLS_MAX)
-      throw new CodedError("WAIT_TIMEOUT", `firewall group ${id} stays ${status}`, { facts: { id, status }, retry: "later" });
-    await clock.sleep(PENDING_DELAY_MS, signal);
-  }
+async function changeAsAdmin(context: Context, id: string, group: ApiObject, want: ApiObject): Promise<void> {
+  if (!context.cloud.roles.has("admin")) return;
+  const changes: Record<string, Json> = {};
+  for (const name of [...ADMINS, "shared"])
+    if (want[name] !== undefined && group[name] !== want[name]) changes[name] = want[name];
+  if (Object.keys(changes).length === 0) return;
+  await whenSettled(context, () => context.cloud.collection(FIREWALL_GROUPS).update(id, changes));
+  await waitWhilePending(context, id);
 }

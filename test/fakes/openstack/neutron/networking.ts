@@ -67,7 +67,8 @@ export class Networking {
   readonly mtu: number;
   readonly mtuMax: number;
   readonly dhcpPorts: boolean;
-  readonly firewall: "agents" | "ovn" | undefined;
+  /** The driver; a test may change it. */
+  firewall: "agents" | "ovn" | undefined;
   /** What a project has without a quota of its own. */
   readonly quotaDefaults: Readonly<Record<string, number>>;
   readonly #clock: Clock;
