@@ -209,6 +209,21 @@ describe("an encrypted volume", () => {
     expect([secretsOf(projects.sourceId).length, secretsOf(projects.targetId).length]).toEqual(before);
   });
 
+  it("keeps its key when the answer to the request that stored it was lost, and the sweep looks for what may have been made", async () => {
+    const { key, result } = await encrypted("lost answer");
+    const before = secretsOf(projects.targetId).length;
+    const match = { service: "key-manager", method: "POST", path: /\/secrets$/ } as const;
+    const lost = projects.fake.faults.add({ match, action: { drop: "after" } });
+    const restored = await projects.restore(result);
+    expect(lost.hits).toBe(1);
+    const kept = secretsOf(projects.targetId);
+    expect(kept).toHaveLength(before + 1);
+    const own = projects.fake.keys.secret(target(restored.targetId)?.encryptionKeyId ?? "");
+    expect(Buffer.from(own?.payload ?? "").equals(key)).toBe(true);
+    // The copy has its original's name for good: one that nobody takes for a thing to be tidied away.
+    expect(own?.name).toMatch(/^permafrost-key-/);
+  });
+
   it("is not made of a type that does not encrypt", async () => {
     const { result } = await encrypted("typed away");
     const options = { maps: { "volume-type": { luks: "fast" } } };

@@ -2,13 +2,14 @@
  * The key of an encrypted volume, or of an image of one: a secret of Barbican's that the service names by its id. Without it the captured
  * bytes are noise, so it is part of their document, which is sealed. Cinder copies the key that an image names into a new secret for the
  * volume it makes; so a restore gives the target's Barbican the key, lets the temporary image name it, and takes it away again. An image
- * that stays keeps its key: it is temporary only as long as no finished image names it.
+ * that stays keeps its key: it is temporary only as long as no finished image names it. The copy has the name of its original, and no
+ * secret can be renamed: so the name is one that may stay, and no key that a volume or a finished image names is ever removed.
  */
 
 import { type Cloud, readSecretPayload, SECRETS } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { readable } from "./barbican-acl.ts";
-import type { TemporaryKind } from "./ledger.ts";
+import { TEMPORARY_PREFIX, type TemporaryKind } from "./ledger.ts";
 import type { Context } from "./resource-type.ts";
 
 /** As it is in a document. A type, not an interface: it must be assignable to JSON. */
@@ -21,6 +22,8 @@ export type EncryptionKey = {
 };
 
 export const TEMPORARY_KEY = "barbican.secret.key";
+/** What keys that a restore made are called, in place of the prefix of what is removed again. */
+export const KEY_NAME_PREFIX = "permafrost-key-";
 export const KEY_PROPERTY = "cinder_encryption_key_id";
 export const KEY_POLICY_PROPERTY = "cinder_encryption_key_deletion_policy";
 const OCTETS = "application/octet-stream";
@@ -56,7 +59,7 @@ export async function hasKey(cloud: Cloud, id: string): Promise<boolean> {
 export async function storeKey({ cloud, ledger }: Context, subject: string, key: EncryptionKey): Promise<string> {
   return await ledger.obtain(TEMPORARY_KEY, subject, async (name) => {
     const secret = await cloud.collection(SECRETS).create({
-      name,
+      name: keyName(name),
       secret_type: key.secretType,
       ...(key.algorithm === "" ? {} : { algorithm: key.algorithm }),
       ...(key.bitLength === 0 ? {} : { bit_length: key.bitLength }),
@@ -66,6 +69,10 @@ export async function storeKey({ cloud, ledger }: Context, subject: string, key:
     });
     return String(secret.id);
   });
+}
+
+function keyName(name: string): string {
+  return name.replace(TEMPORARY_PREFIX, KEY_NAME_PREFIX);
 }
 
 /** Keys that belong to the project's volumes and images: who restores those restores them. */
@@ -80,7 +87,7 @@ export async function serviceKeys(cloud: Cloud): Promise<ReadonlySet<string>> {
   return keys;
 }
 
-/** `isKept`: a finished image names it. */
+/** `isKept`: a volume or a finished image names it. */
 export function temporaryKey(cloud: Cloud, isKept: (keyId: string) => Promise<boolean>): TemporaryKind {
   const secrets = cloud.collection(SECRETS);
   return {
@@ -88,8 +95,9 @@ export function temporaryKey(cloud: Cloud, isKept: (keyId: string) => Promise<bo
     order: 4,
     find: async (name) => {
       const found: { id: string; usable: boolean }[] = [];
-      for await (const secret of secrets.list({ name }))
-        if (secret.name === name && !(await isKept(String(secret.id)))) found.push({ id: String(secret.id), usable: true });
+      for await (const secret of secrets.list({ name: keyName(name) }))
+        if (secret.name === keyName(name) && !(await isKept(String(secret.id))))
+          found.push({ id: String(secret.id), usable: true });
       return found;
     },
     remove: async (id) => await secrets.delete(id),

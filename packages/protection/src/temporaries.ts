@@ -77,8 +77,9 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
         () => cloud.volume.waitForVolumeGone(id, { signal }),
       ),
   });
-  /** An image that lost our mark and is none of our temporaries keeps its key. */
+  /** A volume keeps its key, and so does an image that lost our mark and is none of our temporaries. */
   const isKept = async (keyId: string): Promise<boolean> => {
+    for await (const { encryptionKeyId } of cloud.volume.listVolumes({})) if (encryptionKeyId === keyId) return true;
     const images = cloud.image.list({ owner: cloud.projectId, properties: { [KEY_PROPERTY]: keyId } });
     for await (const { name, properties } of images)
       if (!name.startsWith(TEMPORARY_PREFIX) && !(UNFINISHED_MARK in properties)) return true;

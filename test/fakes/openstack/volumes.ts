@@ -139,7 +139,7 @@ export class Volumes {
     return volume;
   }
 
-  /** As castellan makes one for Cinder: a secret of the user's, without a name. */
+  /** As castellan makes one for Cinder: a secret of the user's, without a name; a copy has its original's. */
   newKey(projectId: string, creatorId: string): string {
     return this.#addKey(projectId, creatorId, randomBytes(32));
   }
@@ -147,16 +147,17 @@ export class Volumes {
   /** Every volume and image has a key of its own, equal to its source's. Undefined: there is no such key. */
   cloneKey(id: string, projectId: string, creatorId: string): string | undefined {
     if (this.#keys === undefined) return id;
-    const payload = this.#keys.secret(id)?.payload;
-    return payload === undefined ? undefined : this.#addKey(projectId, creatorId, payload);
+    const original = this.#keys.secret(id);
+    if (original?.payload === undefined) return undefined;
+    return this.#addKey(projectId, creatorId, original.payload, original.name);
   }
 
   dropKey(id: string | undefined): void {
     if (id !== undefined) this.#keys?.removeSecret(id);
   }
 
-  #addKey(projectId: string, creatorId: string, payload: Uint8Array): string {
-    const fields = { projectId, creatorId, secretType: "symmetric", algorithm: "aes", bitLength: 256 };
+  #addKey(projectId: string, creatorId: string, payload: Uint8Array, name: string | null = null): string {
+    const fields = { name, projectId, creatorId, secretType: "symmetric", algorithm: "aes", bitLength: 256 };
     return this.#keys?.addSecret({ ...fields, payload }).id ?? uuid();
   }
 
