@@ -1,22 +1,29 @@
 /** FWaaS v2's part of the contract: rules, policies, groups, the group `default`; skipped where the cloud does not have it. */
 
 import type { Check, World } from "./contract.ts";
-import { ABSENT, change, drop, listOf, make, networkWithSubnet, refused, show, url } from "./contract-neutron-ask.ts";
+import {
+  ABSENT,
+  change,
+  checkOf,
+  drop,
+  listOf,
+  make,
+  networkWithSubnet,
+  refused,
+  show,
+  untilSettled,
+  url,
+} from "./contract-neutron-ask.ts";
 
 const RULES = "fwaas/firewall_rules";
 const POLICIES = "fwaas/firewall_policies";
 const GROUPS = "fwaas/firewall_groups";
 
 function check(name: string, run: (world: World) => Promise<void>): Check {
-  return {
-    name: `firewall: ${name}`,
-    async run(world) {
-      const there = await world.ask("GET", url(world, "/extensions/fwaas_v2"));
-      if (there.status === 404) return world.skip("the cloud has no extension fwaas_v2");
-      world.later(async () => await removeDefault(world));
-      await run(world);
-    },
-  };
+  return checkOf(["fwaas_v2"], `firewall: ${name}`, async (world) => {
+    world.later(async () => await removeDefault(world));
+    await run(world);
+  });
 }
 
 /** The project's own group goes with its policies; its rules are left. */
@@ -34,15 +41,6 @@ async function defaultGroup(world: World): Promise<Record<string, unknown>> {
   const groups = await listOf(world, `${GROUPS}?name=default`);
   world.same("one group default", groups.length, 1);
   return groups[0] ?? {};
-}
-
-async function untilSettled(world: World, id: string): Promise<string> {
-  for (let poll = 0; poll < 60; poll++) {
-    const status = String((await show(world, `${GROUPS}/${id}`)).status);
-    if (!status.startsWith("PENDING")) return status;
-    await world.pause();
-  }
-  return "still PENDING";
 }
 
 /** An interface of a router, and what clears the way for its removal. */
@@ -183,7 +181,7 @@ export const firewallChecks: readonly Check[] = [
     await refuse([404, "FirewallPolicyNotFound"], { egress_firewall_policy_id: ABSENT });
     await refuse([403, "PolicyNotAuthorized"], { shared: true });
     await change(world, at, { ports: [port] });
-    world.same("with a port", await untilSettled(world, group.id), "ACTIVE");
+    world.same("with a port", await untilSettled(world, at), "ACTIVE");
     world.same(
       "by port",
       (await listOf(world, `${GROUPS}?ports=${port}`)).map(({ id }) => id),
@@ -192,12 +190,12 @@ export const firewallChecks: readonly Check[] = [
     await refuse([409, "FirewallGroupPortInUse", port], { ports: [port] });
     await refused(world, [409, "FirewallGroupInUse", `Firewall group ${group.id} is still active.`], "DELETE", at);
     await change(world, `${POLICIES}/${policy.id}`, { audited: true });
-    await untilSettled(world, group.id);
+    await untilSettled(world, at);
     await change(world, `${RULES}/${rule.id}`, { action: "deny" });
-    await untilSettled(world, group.id);
+    await untilSettled(world, at);
     world.same("audited", (await show(world, `${POLICIES}/${policy.id}`)).audited, false);
     await change(world, at, { ports: [] });
-    world.same("without its port", await untilSettled(world, group.id), "INACTIVE");
+    world.same("without its port", await untilSettled(world, at), "INACTIVE");
     await drop(world, at);
     await refused(world, [404, "FirewallGroupNotFound"], "GET", at);
   }),

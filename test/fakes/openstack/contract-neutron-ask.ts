@@ -1,8 +1,10 @@
 /** What the Neutron checks share: URLs, short ways to make and drop things, and to be refused. */
 
-import type { AskOptions, World } from "./contract.ts";
+import type { AskOptions, Check, World } from "./contract.ts";
 
 export const ABSENT = "3f3f3938-ceea-4fb8-87b0-b2444ce630b5";
+
+const POLLS_MAX = 60;
 
 export const url = (world: World, path: string) => `${world.urls.network.replace(/\/(v2\.0)?\/?$/, "")}/v2.0${path}`;
 
@@ -14,12 +16,41 @@ const SINGULAR: Readonly<Record<string, string>> = {
   "rbac-policies": "rbac_policy",
   "qos/policies": "policy",
   firewall_policies: "firewall_policy",
+  ikepolicies: "ikepolicy",
+  ipsecpolicies: "ipsecpolicy",
+  "endpoint-groups": "endpoint_group",
+  "ipsec-site-connections": "ipsec_site_connection",
   port_forwardings: "port_forwarding",
 };
 
 export function memberOf(collection: string): string {
   const last = SINGULAR[collection] ?? SINGULAR[collection.split("/").at(-1) ?? ""];
   return last ?? (collection.split("/").at(-1) ?? "").replace(/s$/, "");
+}
+
+/** A check that is skipped where the cloud lacks one of these extensions. */
+export function checkOf(aliases: readonly string[], name: string, run: (world: World) => Promise<void>): Check {
+  return {
+    name,
+    async run(world) {
+      for (const alias of aliases) {
+        const { status } = await world.ask("GET", url(world, `/extensions/${alias}`));
+        if (status === 404) return world.skip(`the cloud has no extension ${alias}`);
+      }
+      await run(world);
+    },
+  };
+}
+
+/** Polls until the object is in no state PENDING; the last state. */
+export async function untilSettled(world: World, path: string): Promise<string> {
+  let status = "";
+  for (let poll = 0; poll < POLLS_MAX; poll++) {
+    status = String((await show(world, path)).status);
+    if (!status.startsWith("PENDING")) return status;
+    await world.pause();
+  }
+  return status;
 }
 
 /** Makes one, and removes it when the contract ends. */

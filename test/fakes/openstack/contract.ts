@@ -23,6 +23,7 @@ import { novaNetworkChecks } from "./contract-nova-networks.ts";
 import { novaServerChecks } from "./contract-nova-servers.ts";
 import { swiftChecks } from "./contract-swift.ts";
 import { swiftVersionChecks } from "./contract-swift-versions.ts";
+import { vpnChecks } from "./contract-vpnaas.ts";
 import type { ServiceName } from "./journal.ts";
 
 export interface Login {
@@ -263,6 +264,7 @@ export const CHECKS: readonly Check[] = [
   ...neutronChecks,
   ...neutronRouterChecks,
   ...firewallChecks,
+  ...vpnChecks,
 ];
 
 /** The part of clouds.yaml this needs: maps by indentation, scalars, no anchors. */

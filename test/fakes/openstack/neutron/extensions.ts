@@ -115,6 +115,7 @@ export const EXTENSIONS: Readonly<Record<string, readonly [name: string, updated
   "uplink-status-propagation-updatable": ["Uplink status propagation updatable extension", "2024-09-03T18:00:00-00:00"],
   "vlan-transparent": ["Vlantransparent", "2015-03-23T09:00:00-00:00"],
   vpnaas: ["VPN service", "2013-05-29T10:00:00-00:00"],
+  "vpn-agent-scheduler": ["VPN Agent Scheduler", "2016-08-15T10:00:00-00:00"],
   "vpn-endpoint-groups": ["VPN Endpoint Groups", "2015-08-04T10:00:00-00:00"],
   "vpn-flavors": ["VPN Service Flavor Extension", "2017-04-19T00:00:00-00:00"],
 };

@@ -56,7 +56,7 @@ export class Networking {
   readonly kinds = new Map<string, Kind>();
   readonly policy = new Policy(POLICIES);
   /** Aliases of extensions that this cloud does not have. */
-  readonly withoutExtensions = new Set(["filter-validation"]);
+  readonly withoutExtensions = new Set(["filter-validation", "vpn-agent-scheduler"]);
   /** By project id, then resource. */
   readonly quotas = new Map<string, Map<string, number>>();
   readonly physicalNetworks = new Map<string, readonly [number, number] | "flat">([

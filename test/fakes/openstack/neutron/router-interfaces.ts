@@ -220,4 +220,11 @@ function refuseInUse(net: Networking, router: Row, subnet: Row): void {
     .all("vpnservice")
     .find((each) => each.fields.router_id === router.id && each.fields.subnet_id === subnet.id);
   if (service !== undefined) refuse(409, "SubnetInUseByVPNService", `Subnet ${subnet.id} is used by VPNService ${service.id}`);
+  const connection = net.all("ipsec_site_connection").find(({ fields }) => {
+    const local = net.find("endpoint_group", fields.local_ep_group_id)?.fields.endpoints as unknown[] | undefined;
+    const isOfRouter = net.find("vpnservice", fields.vpnservice_id)?.fields.router_id === router.id;
+    return isOfRouter && local?.includes(subnet.id) === true;
+  });
+  if (connection !== undefined)
+    refuse(409, "SubnetInUseByIPsecSiteConnection", `Subnet ${subnet.id} is used by ipsec site connection ${connection.id}`);
 }

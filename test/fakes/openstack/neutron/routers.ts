@@ -207,7 +207,9 @@ function dropGateway(net: Networking, row: Row, port: Row): void {
       `Gateway cannot be updated for router ${row.id}, since a gateway to external network ${port.fields.network_id} is required by one or more floating IPs.`,
     );
   const service = net.all("vpnservice").find((each) => each.fields.router_id === row.id);
-  if (service !== undefined) refuse(409, "RouterInUseByVPNService", `Router ${row.id} is used by VPNService ${service.id}`);
+  // The plugin for OVN does not ask.
+  if (service !== undefined && !net.hasExtension("vpn-agent-scheduler"))
+    refuse(409, "RouterInUse", `Router ${row.id} is currently used by VPN service (${service.id})`);
   row.fields.gateways = (row.fields.gateways as string[]).filter((id) => id !== port.id);
   removePort(net, port);
 }

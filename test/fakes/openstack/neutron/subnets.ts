@@ -138,6 +138,13 @@ export const SUBNET: Kind = {
         "SubnetInUse",
         `Unable to complete operation on subnet ${row.id}: One or more ports have an IP allocation from this subnet.`,
       );
+    const group = net.all("endpoint_group").find((each) => (each.fields.endpoints as unknown[]).includes(row.id));
+    if (group !== undefined)
+      refuse(
+        409,
+        "SubnetInUse",
+        `Unable to complete operation on subnet ${row.id}: Subnet ${row.id} is used by endpoint group ${group.id}`,
+      );
     for (const port of users) {
       const left = fixedIpsOf(port).filter((ip) => ip.subnet_id !== row.id);
       port.fields.fixed_ips = left;

@@ -125,7 +125,7 @@ const ENDPOINT_GROUP: Kind = {
   },
   remove: ({ net, deleted }, row) => {
     const used = net.all(CONNECTION).some(({ fields }) => [fields.local_ep_group_id, fields.peer_ep_group_id].includes(row.id));
-    if (used) refuse(409, "EndpointGroupInUse", `Endpoint group ${row.id} is in use and cannot be deleted`);
+    if (used) refuse(400, "EndpointGroupInUse", `Endpoint group ${row.id} is in use and cannot be deleted`);
     net.remove(row);
     deleted(row);
   },
@@ -237,7 +237,10 @@ const SITE_CONNECTION: Kind = {
   missing: missing("IPsecSiteConnectionNotFound", "ipsec_site_connection %s not found"),
   create: (ask, fields, projectId) => {
     const { net } = ask;
-    const of = net.need("vpnservice", fields.vpnservice_id);
+    const of = net.find("vpnservice", fields.vpnservice_id);
+    // The server does not expect it.
+    if (of === undefined)
+      return refuse(500, "HTTPInternalServerError", "Request Failed: internal server error while processing your request.");
     net.need("ikepolicy", fields.ikepolicy_id);
     net.need("ipsecpolicy", fields.ipsecpolicy_id);
     checkEnds(net, of, fields);
