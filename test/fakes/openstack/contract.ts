@@ -21,6 +21,8 @@ import { novaChecks } from "./contract-nova.ts";
 import { novaDiskChecks } from "./contract-nova-disks.ts";
 import { novaNetworkChecks } from "./contract-nova-networks.ts";
 import { novaServerChecks } from "./contract-nova-servers.ts";
+import { octaviaChecks } from "./contract-octavia.ts";
+import { octaviaTreeChecks } from "./contract-octavia-trees.ts";
 import { swiftChecks } from "./contract-swift.ts";
 import { swiftVersionChecks } from "./contract-swift-versions.ts";
 import { vpnChecks } from "./contract-vpnaas.ts";
@@ -265,6 +267,8 @@ export const CHECKS: readonly Check[] = [
   ...neutronRouterChecks,
   ...firewallChecks,
   ...vpnChecks,
+  ...octaviaChecks,
+  ...octaviaTreeChecks,
 ];
 
 /** The part of clouds.yaml this needs: maps by indentation, scalars, no anchors. */

@@ -6,6 +6,7 @@
 import type { KeyStore } from "../barbican/key-store.ts";
 import type { Call } from "../http.ts";
 import { type BalancerKind, type BalancerRow, type Balancers, KIND_NAMES } from "./balancers.ts";
+import { refuseForOvn } from "./ovn-provider.ts";
 import { type Fields, refuse } from "./wsme.ts";
 
 const invalid = (detail: string): never => refuse(400, `Validation failure: ${detail}`);
@@ -64,6 +65,7 @@ export class Graph {
   /** Adds a row within the project's quota and says so in the journal. */
   #add(call: Call, kind: BalancerKind, lb: BalancerRow, parentId: string, fields: Fields): BalancerRow {
     this.checkQuota(kind, lb.projectId);
+    if (lb.fields.provider === "ovn") refuseForOvn(kind, fields);
     const { project_id: _project, tenant_id: _tenant, loadbalancer_id: _lb, ...rest } = fields;
     const row = this.#state.add(kind, lb.projectId, lb.id, parentId, rest);
     call.created(KIND_NAMES[kind].journal, row.id);
@@ -191,7 +193,7 @@ export class Graph {
 
   rule(call: Call, lb: BalancerRow, policy: BalancerRow, asked: Fields): BalancerRow {
     if ((asked.type === "HEADER" || asked.type === "COOKIE") && asked.key == null)
-      refuse(400, `Error parsing L7Rule: Invalid L7 Rule: L7 rule type ${asked.type} needs a key`);
+      refuse(400, "Error parsing L7Rule: Invalid L7 Rule: L7 rule type requires a key");
     return this.#add(call, "rule", lb, policy.id, asked);
   }
 

@@ -13,6 +13,7 @@ import type { Transitions } from "../transitions.ts";
 import { type BalancerKind, type BalancerRow, type Balancers, KIND_NAMES } from "./balancers.ts";
 import { Graph, QUOTA_DEFAULTS } from "./graph.ts";
 import { list } from "./listing.ts";
+import { refuseForOvn } from "./ovn-provider.ts";
 import * as schemas from "./schemas.ts";
 import { statusTree } from "./status-tree.ts";
 import { checkVip, type VipNetwork } from "./vip.ts";
@@ -90,6 +91,9 @@ export class Octavia implements ServiceHandler {
     const top = SPECS[collection];
     if (top === undefined || collection === "members" || collection === "rules") return notFound();
     if (sub === undefined) return this.#resource(call, token, collection, top, id, undefined);
+    // The server looks for these before it makes a fault of what it does not find.
+    if ((sub === "members" || sub === "rules") && this.#state.find(top.kind, id ?? "") === undefined)
+      return json(404, { code: 404, title: "Bad Request", description: `${KIND_NAMES[top.kind].error} ${id} not found.` });
     const parent = this.#need(token, top.kind, id ?? "");
     if (sub === "members" || sub === "rules") {
       const child = SPECS[sub];
@@ -201,11 +205,11 @@ export class Octavia implements ServiceHandler {
     const lb = this.#state.add("loadbalancer", projectId, undefined, "", { ...fields, provider });
     try {
       call.created(KIND_NAMES.loadbalancer.journal, lb.id);
-      this.#graph.populate(call, lb, listeners as Fields[], pools as Fields[]);
+      // First of all, and not taken back when the rest is refused.
       const port =
         vip.port ??
         (await this.#network().createPort({
-          name: `octavia-lb-${lb.id}`,
+          name: `${provider === "ovn" ? "ovn-lb-vip" : "octavia-lb"}-${lb.id}`,
           projectId,
           networkId: vip.networkId,
           deviceId: `lb-${lb.id}`,
@@ -226,6 +230,7 @@ export class Octavia implements ServiceHandler {
         })),
         madePort: vip.port === undefined,
       });
+      this.#graph.populate(call, lb, listeners as Fields[], pools as Fields[]);
     } catch (error) {
       // As the database transaction of the server: all or nothing.
       call.entry.created.length = 0;
@@ -238,6 +243,7 @@ export class Octavia implements ServiceHandler {
 
   #change(lb: BalancerRow, row: BalancerRow, asked: Fields): void {
     const { position, ...fields } = asked;
+    if (lb.fields.provider === "ovn" && row !== lb) refuseForOvn(row.kind, fields);
     if (row.kind === "listener" && fields.default_pool_id != null)
       this.#graph.checkProtocols(row.fields.protocol, this.#graph.needPool(lb, fields.default_pool_id).fields.protocol);
     if (row.kind === "l7policy") {
