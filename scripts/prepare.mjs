@@ -102,7 +102,8 @@ function prepareNode() {
   }
   throw new PrepareError(
     `Node ${NODE_MINIMUM.join(".")} or later is needed and ${process.version} is here. ` +
-      "On Linux x64 and arm64 it comes with the dependencies: delete node_modules and repeat. Elsewhere install it from nodejs.org.",
+      "On Linux x64 and arm64 it comes with the dependencies: delete node_modules and repeat (it needs the library libatomic1). " +
+      "Elsewhere install it from nodejs.org.",
   );
 }
 
