@@ -146,6 +146,8 @@ export class WholeRestores {
       const [key = "", step] = needed.split("#");
       return !planned.has(key) || key in targets ? step !== "finished" || !planned.has(key) || finished.has(key) : false;
     };
+    const notMade = new Set(plan.resources.filter((r) => /skip|conflict/.test(r.action ?? "")).map(resourceKeyText));
+    const isDecided = (awaited: string) => made.has(awaited) || notMade.has(awaited) || !planned.has(awaited);
     for (let before = -1; before !== made.size + finished.size; ) {
       before = made.size + finished.size;
       for (const resource of plan.resources) {
@@ -158,7 +160,8 @@ export class WholeRestores {
           if (resource.finishAfter === undefined) finished.add(key);
         }
         const target = made.get(key);
-        if (target === undefined || finished.has(key) || !(resource.finishAfter ?? []).every(isThere)) continue;
+        const isReady = (resource.finishAfter ?? []).every(isThere) && (resource.finishWaitsFor ?? []).every(isDecided);
+        if (target === undefined || finished.has(key) || !isReady) continue;
         await work({ kind: "apply", step: "finish", options, resource: target, targets: { ...targets } }, resource);
         finished.add(key);
       }

@@ -10,8 +10,9 @@ import {
   type SavedPlan,
   type SessionId,
   type TaskResults,
+  withoutOrder,
 } from "@permafrost/model";
-import { resourceOfStep, type Step, stepsOf } from "./restore-graph.ts";
+import { comesAfter, resourceOfStep, type Step, stepsOf } from "./restore-graph.ts";
 import type { RunContext } from "./run-context.ts";
 import type { TaskOf, TaskOutcome, TaskRun } from "./task-run.ts";
 
@@ -64,7 +65,7 @@ class Application {
     );
     for (const r of saved.plan.resources) if (r.targetId !== undefined) this.#targets.set(resourceKeyText(r), r.targetId);
     for (const step of this.#steps.values()) {
-      const before = step.after.filter((name) => this.#steps.has(name));
+      const before = [...new Set(comesAfter(step))].filter((name) => this.#steps.has(name));
       this.#waiting.set(step.name, before.length);
       for (const name of before) this.#next.set(name, [...(this.#next.get(name) ?? []), step]);
     }
@@ -175,8 +176,7 @@ class Application {
 
 /** What a worker is told of a resource: not what only the graph needs. */
 function asked(resource: PlannedResource): ResourceResult {
-  const { dependsOn: _, finishAfter: _finish, warnings: _warnings, ...rest } = resource;
-  return { ...rest, warnings: [] };
+  return { ...withoutOrder(resource), warnings: [] };
 }
 
 function resultOf(r: Omit<ResourceResult, "warnings" | "targetId">): Partial<ResourceResult> {

@@ -13,6 +13,8 @@ export interface Step {
   readonly step: "create" | "finish";
   /** Names of steps that come before. */
   readonly after: readonly string[];
+  /** Names of steps that come before if they come at all: it does not fail with them. */
+  readonly waitsFor: readonly string[];
 }
 
 const FINISHED = "#finished";
@@ -23,14 +25,19 @@ export function stepsOf(resources: readonly PlannedResource[]): ReadonlyMap<stri
   for (const resource of resources) {
     if (resource.action === "skip" || resource.action === "conflict") continue;
     const key = resourceKeyText(resource);
-    steps.set(key, { name: key, resource, step: "create", after: resource.dependsOn });
+    steps.set(key, { name: key, resource, step: "create", after: resource.dependsOn, waitsFor: [] });
     if (resource.finishAfter === undefined || resource.action === "reuse") continue;
     const name = key + FINISHED;
-    steps.set(name, { name, resource, step: "finish", after: [key, ...resource.finishAfter] });
+    const waitsFor = resource.finishWaitsFor ?? [];
+    steps.set(name, { name, resource, step: "finish", after: [key, ...resource.finishAfter], waitsFor });
   }
   const all = new Set(resources.map(resourceKeyText));
   for (const step of steps.values())
-    steps.set(step.name, { ...step, after: step.after.flatMap((d) => stepNamed(d, steps, all)) });
+    steps.set(step.name, {
+      ...step,
+      after: step.after.flatMap((d) => stepNamed(d, steps, all)),
+      waitsFor: step.waitsFor.filter((d) => steps.has(d)),
+    });
   checkCycles(steps);
   return steps;
 }
@@ -42,10 +49,15 @@ function stepNamed(dependency: string, steps: ReadonlyMap<string, Step>, all: Re
   return all.has(made) ? [made] : [];
 }
 
+/** Names of all steps that a step waits for. */
+export function comesAfter({ after, waitsFor }: Step): readonly string[] {
+  return [...after, ...waitsFor];
+}
+
 function checkCycles(steps: ReadonlyMap<string, Step>): void {
   const left = new Map(steps);
   for (;;) {
-    const free = [...left.values()].filter((s) => !s.after.some((d) => left.has(d)));
+    const free = [...left.values()].filter((s) => !comesAfter(s).some((d) => left.has(d)));
     if (free.length === 0) break;
     for (const step of free) left.delete(step.name);
   }
@@ -68,7 +80,9 @@ export function resourceOfStep(name: string): string {
  */
 export function undoOrder(resources: readonly PlannedResource[]): PlannedResource[][] {
   const steps = stepsOf(resources.map(withoutFinish));
-  const finishing = new Map(resources.map((r) => [resourceKeyText(r), (r.finishAfter ?? []).map(resourceOfStep)]));
+  const finishing = new Map(
+    resources.map((r) => [resourceKeyText(r), [...(r.finishAfter ?? []), ...(r.finishWaitsFor ?? [])].map(resourceOfStep)]),
+  );
   const making = usersOf(steps, () => []);
   const using = usersOf(steps, (name) => finishing.get(name) ?? []);
   const left = new Map(steps);
@@ -107,6 +121,6 @@ function usesItself(name: string, users: Users, left: ReadonlyMap<string, Step>)
 }
 
 function withoutFinish(resource: PlannedResource): PlannedResource {
-  const { finishAfter: _, ...rest } = resource;
+  const { finishAfter: _, finishWaitsFor: _for, ...rest } = resource;
   return rest;
 }

@@ -165,6 +165,17 @@ describe("a restore", () => {
     expect(of("address")?.failure).toMatchObject({ code: "DEPENDENCY_FAILED" });
   });
 
+  it("finishes after what it waits for, also when that failed", async () => {
+    plan = { ...PLAN, subnet: { dependsOn: ["t.t/network"], finishAfter: [], finishWaitsFor: ["t.t/port", "t.t/other"] } };
+    broken.add("port create");
+    const { of } = await run(asked(await backup(), false));
+    expect(of("port")?.state).toBe("failed");
+    for (const id of ["subnet", "address"]) expect(of(id)?.state).toBe("succeeded");
+    before("port", "subnet!");
+    before("other", "subnet!");
+    before("subnet!", "address");
+  });
+
   it("makes nothing that is in conflict, nor what depends on it; what is skipped is there", async () => {
     plan = {
       ...PLAN,

@@ -13,6 +13,7 @@ import {
   type SessionId,
   sessionOutcome,
   type VerifyLevel,
+  withoutOrder,
 } from "@permafrost/model";
 import { CodedError } from "@permafrost/std";
 import { savedPlan } from "./restore.ts";
@@ -67,7 +68,7 @@ export async function verifyPlan(
   const tasks = saved.plan.resources
     .filter((r) => view.resource(resourceKeyText(r))?.state === "succeeded")
     .map((planned, index) => {
-      const { dependsOn: _, finishAfter: _finish, ...resource } = planned;
+      const resource = withoutOrder(planned);
       const targetId = view.resource(resourceKeyText(planned))?.targetId;
       return {
         sessionId: base.sessionId,

@@ -3,7 +3,7 @@
  * found there and used is not touched. Run again it goes on where it stopped; a second undo finds nothing to do.
  */
 
-import { type CloudTarget, EMPTY_STATS, type SavedPlan, sessionOutcome } from "@permafrost/model";
+import { type CloudTarget, EMPTY_STATS, type SavedPlan, sessionOutcome, withoutOrder } from "@permafrost/model";
 import { savedPlan } from "./restore.ts";
 import { undoOrder } from "./restore-graph.ts";
 import { cancelledOrThrow, endSession, enterPhase, type RunContext } from "./run-context.ts";
@@ -24,14 +24,14 @@ export async function runUndo(context: RunContext, spec: UndoSpec): Promise<void
     await enterPhase(context, "undo", { source: sourceOf(saved) });
     let number = 0;
     for (const level of levels) {
-      const tasks = level.map(({ dependsOn: _, finishAfter: _finish, ...resource }) => ({
+      const tasks = level.map((planned) => ({
         sessionId: spec.sessionId,
         repositoryId: spec.repositoryId,
         id: `undo-${++number}`,
         kind: "undo" as const,
         target: saved.options.target,
         journalId: saved.journalId,
-        resource,
+        resource: withoutOrder(planned),
       }));
       await board.run<"undo">(context.repository, context.newWriter, tasks, {
         signal: context.signal,

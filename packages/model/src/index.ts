@@ -46,3 +46,4 @@ export type {
   TaskKind,
   TaskResults,
 } from "./task.ts";
+export { withoutOrder } from "./task.ts";

@@ -176,6 +176,14 @@ export interface PlannedResource extends ResourceResult {
   readonly dependsOn: readonly string[];
   /** The same, of what must be there before the resource's `finish` step; absent if it has none. */
   readonly finishAfter?: readonly string[];
+  /** `type/source id` of what the `finish` step waits for until it is made or will not be: its failure is not the resource's. */
+  readonly finishWaitsFor?: readonly string[];
+}
+
+/** A planned resource without what only the order of the steps needs. */
+export function withoutOrder(planned: PlannedResource): ResourceResult {
+  const { dependsOn: _, finishAfter: _after, finishWaitsFor: _for, ...resource } = planned;
+  return resource;
 }
 
 /** Everything a restore will do. Applied exactly as it is. */

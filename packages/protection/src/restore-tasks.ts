@@ -104,7 +104,7 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
 /** A resource, and those that its finish step waits for without knowing them; who needs it finished then waits for them, too. */
 function held(resource: PlannedResource, by: readonly string[]): PlannedResource {
   if (by.length === 0) return resource;
-  return { ...resource, finishAfter: [...new Set([...(resource.finishAfter ?? []), ...by])] };
+  return { ...resource, finishAfter: resource.finishAfter ?? [], finishWaitsFor: by };
 }
 
 async function apply(task: Extract<Task, { kind: "apply" }>, context: Context): Promise<ResourceResult> {

@@ -109,6 +109,7 @@ async function apply(repository: Repository, plan: PlanResult, options: RestoreO
       }
       const target = made.get(key);
       if (target === undefined || finished.has(key) || !(resource.finishAfter ?? []).every(there)) continue;
+      if (!(resource.finishWaitsFor ?? []).every((awaited) => made.has(awaited) || failed.has(awaited) || !keys.has(awaited))) continue;
       if ((await work({ kind: "apply", step: "finish", resource: target }, resource)) !== undefined) finished.add(key);
     }
   }
