@@ -5,6 +5,7 @@
 
 import { CodedError, canonicalJson } from "@permafrost/std";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { addPort } from "../fakes/openstack/neutron/ports.ts";
 import { seedRow } from "../fakes/openstack/neutron/seed-networks.ts";
 import type { BalancerRow } from "../fakes/openstack/octavia/balancers.ts";
 import { fatesOf, WholeRestores } from "./whole-restores.ts";
@@ -174,6 +175,30 @@ it(
   },
   CALL_MINUTES_MS,
 );
+
+it("keeps its address, and removes the port that Octavia leaves behind when it refuses the tree", async () => {
+  const backup = await ways.backup(source, TYPES);
+  const { network } = ways.fake;
+  const ofTarget = (kind: string) => network.all(kind).filter((row) => row.projectId === idOf(target));
+  const left = (lbId: string) => {
+    const networkId = ofTarget("network")[0]?.id ?? "";
+    const vip = { networkId, projectId: idOf(target), owner: "Octavia", fixedIps: [{ ip_address: "10.7.0.100" }] };
+    return addPort(network, { ...vip, name: `octavia-lb-${lbId}`, deviceId: `lb-${lbId}` });
+  };
+  ways.fake.faults.add({
+    match: { service: "load-balancer", method: "POST", path: /\/loadbalancers$/ },
+    action: {
+      hook: () => left("0f0f0f0f-0000-4000-8000-000000000000"),
+      status: 501,
+      body: '{"faultcode":"Server","faultstring":"Provider does not support it","debuginfo":null}',
+    },
+  });
+  const restored = await ways.restore(target, backup);
+  expect(restored.warnings).toEqual([]);
+  expect(shape(target)).toEqual(shape(source));
+  const [lb] = balancersOf(target);
+  expect(ofTarget("port").map(({ fields }) => fields.name)).toEqual([`octavia-lb-${lb?.id}`]);
+});
 
 it("takes another address where the old one is not to be had, and says so", async () => {
   const backup = await ways.backup(source, TYPES);

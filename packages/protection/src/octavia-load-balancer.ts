@@ -12,6 +12,7 @@ import { withTargets } from "./declared/references.ts";
 import { ifThere } from "./if-there.ts";
 import { isServicePort } from "./neutron-port.ts";
 import { growTree } from "./octavia-grow.ts";
+import { removeLeftPort } from "./octavia-left-port.ts";
 import { graphOf, keysIn, linesOf, partsOf, readTree, replaceRefs, type Tree, treeOf } from "./octavia-tree.ts";
 import type { RestoreInput } from "./resource-type.ts";
 
@@ -91,11 +92,12 @@ export const octaviaLoadBalancer = declaredType({
       else plain.vip_network_id = where.network_id ?? null;
       return { ...plain, ...(vips.length > 0 ? { additional_vips: vips } : {}), ...graphOf(treeOf(mapped)) };
     },
-    create: async (collection, body) => {
+    create: async (collection, body, context) => {
       try {
         return await collection.create(body);
       } catch (error) {
         if (!isRefusal(error)) throw error;
+        await removeLeftPort(context, body);
         // Below it the tree is grown; an address that cannot be had is left to the service.
         const { pools: _pools, listeners: _listeners, ...bare } = body;
         try {

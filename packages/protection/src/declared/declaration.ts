@@ -98,7 +98,7 @@ export interface Hooks {
     body: JsonObject,
   ): Promise<JsonObject> | JsonObject;
   /** The request that makes it, where one is not enough: what the target refuses may be asked for in another way. */
-  create?(collection: Collection, body: JsonObject): Promise<ApiObject>;
+  create?(collection: Collection, body: JsonObject, context: Pick<Context, "cloud" | "clock" | "signal">): Promise<ApiObject>;
   /** With the mark `content`: whether a listed object is what `like` asked for. Default: it has every attribute of it. */
   alike?(context: { readonly cloud: Cloud }, object: ApiObject, like: JsonObject): Promise<boolean>;
   /** Right after it is made and in the journal; runs again on every attempt, so it looks before it makes. Returns warnings. */

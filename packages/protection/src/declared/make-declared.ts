@@ -42,7 +42,7 @@ export async function makeDeclared(
           sourceId,
           async (name) => {
             const marked = mark === "content" ? body : { ...body, [mark]: name };
-            const object = await (hooks?.create?.(collection, marked) ?? collection.create(marked));
+            const object = await (hooks?.create?.(collection, marked, context) ?? collection.create(marked));
             return String(object[keyOf(declaration)]);
           },
           mark === "content" ? await contentDetail(declaration, context, sourceId, body) : undefined,
