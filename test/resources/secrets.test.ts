@@ -150,6 +150,19 @@ describe("there and back", () => {
     expect(await ways.verify(restored)).toEqual([]);
   });
 
+  it("shares with whom a map names by id, although a member can see nobody else", async () => {
+    const { source, target } = projects();
+    const backup = (await ways.backup(source, TYPES)).filter((r) => r.name === "key");
+    const [friend = ""] =
+      keys.secretsOf(ways.fake.read.project(source)?.id ?? "").find((s) => s.name === "key")?.acl?.users ?? [];
+    const restored = await ways.restore(target, backup, { maps: { "keystone.user": { [friend]: friend } } });
+    expect(restored.warnings.filter((text) => text.includes("acl"))).toEqual([]);
+    expect(keys.secretsOf(ways.fake.read.project(target)?.id ?? "")[0]?.acl?.users).toEqual([friend]);
+    expect(await ways.verify(restored)).toEqual([]);
+    const misspelt = { maps: { "keystone.user": { [friend]: "ann" } } };
+    await expect(ways.plan(target, backup, misspelt)).rejects.toMatchObject({ code: "MAP_TARGET_UNKNOWN" });
+  });
+
   it("sees a payload, metadata or a list that differ, and never tells a payload", async () => {
     const { source, target } = projects(["admin"]);
     const restored = await ways.restore(target, await ways.backup(source, TYPES));

@@ -15,6 +15,7 @@ import {
 } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { ifThere } from "./if-there.ts";
+import { mayAdministrate } from "./keystone-domain.ts";
 import { resourceTypes } from "./resource-types.ts";
 
 /** What has this name, or this id, as the credentials see it. */
@@ -70,6 +71,16 @@ export function checkMapKinds(maps: RestoreMaps): void {
 export function finderOf(kind: string): Finder | undefined {
   const type = resourceTypes.find((t) => t.type === kind);
   return type?.find === undefined ? OTHERS[kind] : (cloud, nameOrId) => type.find?.(cloud, nameOrId) ?? Promise.resolve([]);
+}
+
+/** Projects and users that are not its own Keystone shows to no plain member, not even that they exist. */
+const HIDDEN_FROM_MEMBERS = ["project", "keystone.user"];
+/** As Keystone makes ids; those of users of LDAP have twice the length. */
+const KEYSTONE_ID = /^[0-9a-f]{32}([0-9a-f]{32})?$/;
+
+/** Whether an id that a map names and that was not found is taken at the user's word: the credentials could not find it if it were there. */
+export function isTaken(cloud: Cloud, kind: string, id: string): boolean {
+  return HIDDEN_FROM_MEMBERS.includes(kind) && !mayAdministrate(cloud) && KEYSTONE_ID.test(id);
 }
 
 /** What Octavia's operator offers to every project; what has no id is known by its name. */

@@ -6,7 +6,7 @@
 import type { PlanReference, RestoreMaps } from "@permafrost/model";
 import type { Cloud } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
-import { finderOf } from "./reference-kinds.ts";
+import { finderOf, isTaken } from "./reference-kinds.ts";
 
 interface Wanted {
   readonly kind: string;
@@ -47,6 +47,8 @@ export class References {
       const found = await find(this.#cloud, mapped);
       const only = found[0];
       if (found.length === 1 && only !== undefined) return { ...source, targetId: only.id, targetName: only.name, how: "mapped" };
+      if (found.length === 0 && isTaken(this.#cloud, kind, mapped))
+        return { ...source, targetId: mapped, targetName: mapped, how: "mapped" };
       throw new CodedError(
         "MAP_TARGET_UNKNOWN",
         found.length === 0
