@@ -12,6 +12,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ended, tenant, twoVolumes } from "../testing/two-volumes.ts";
 import { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
 import { Repositories } from "./repositories.ts";
+import { SessionStore } from "./session-store.ts";
 import { type TaskContext, TaskHost } from "./task-claim.ts";
 
 const secret = { kind: "passphrase", value: "correct horse" } as const;
@@ -238,22 +239,47 @@ describe("requests", () => {
   it("do not forget a session that runs", async () => {
     const coordinator = await startCoordinator();
     const { id } = await coordinator.start("acme", tenant);
-    await expect(coordinator.forget([id], false)).rejects.toMatchObject({ code: "SESSION_RUNNING" });
+    await expect(coordinator.forget([id])).rejects.toMatchObject({ code: "SESSION_RUNNING" });
   });
   it("forget a restore point, or only say so", async () => {
     const coordinator = await startCoordinator();
     await startHost(twoVolumes);
     const { id } = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
-    expect(await coordinator.forget([id], true)).toHaveLength(1);
+    expect(await coordinator.forget([id], { dryRun: true })).toHaveLength(1);
     expect(await coordinator.list("acme")).toHaveLength(1);
     const [repository] = await coordinator.repositories.unlocked();
     if (repository === undefined) throw new Error("no repository");
     const records = repository.records({ repositoryId: repository.id, sessionId: id, taskId: "apply-1", fence: 1n });
     for (const key of [`restored/${id}/glance.image/1`, `ledger/${id}/1`]) await records.put(key, 1n, utf8("{}"));
-    await coordinator.forget([id], false);
+    await coordinator.forget([id]);
     expect(await coordinator.list("acme")).toHaveLength(0);
     expect(await records.list("restored/")).toEqual([]);
     expect(await records.list("ledger/")).toHaveLength(1);
+  });
+});
+
+describe("forgetting a restore", () => {
+  it("is refused while an undo would have something to take back, by its plan and by what applied it", async () => {
+    const coordinator = await startCoordinator();
+    await startHost(twoVolumes);
+    const { id } = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
+    const [repository] = await coordinator.repositories.unlocked();
+    if (repository === undefined) throw new Error("no repository");
+    const records = repository.records({ repositoryId: repository.id, sessionId: id, taskId: "apply-1", fence: 1n });
+    await records.put(`restored/${id}/glance.image/1`, 1n, utf8('{"targetId":"t"}'));
+    const store = new SessionStore(repository);
+    const record = await store.get(id);
+    if (record === undefined) throw new Error("no record");
+    const applying = `${id.slice(0, -1)}${id.endsWith("0") ? "1" : "0"}`;
+    await store.save({ ...record, id: applying, appliesId: id });
+    for (const one of [id, applying])
+      await expect(coordinator.forget([one], { dryRun: true })).rejects.toMatchObject({ code: "RESTORE_NOT_UNDONE" });
+    expect(await coordinator.list("acme")).toHaveLength(2);
+    await coordinator.forget([applying], { isForced: true });
+    // As an undo leaves it.
+    await records.put(`restored/${id}/glance.image/1`, 2n, utf8("{}"));
+    await coordinator.forget([id]);
+    expect(await coordinator.list("acme")).toHaveLength(0);
   });
 });
 

@@ -168,8 +168,11 @@ export class Coordinator {
     return record;
   }
 
-  /** Removes ended sessions' records. Throws SESSION_RUNNING. */
-  async forget(sessions: readonly string[], dryRun: boolean): Promise<SessionRecord[]> {
+  /** Removes ended sessions' records. Throws SESSION_RUNNING, and RESTORE_NOT_UNDONE unless `isForced`. */
+  async forget(
+    sessions: readonly string[],
+    { dryRun = false, isForced = false }: { readonly dryRun?: boolean; readonly isForced?: boolean } = {},
+  ): Promise<SessionRecord[]> {
     const all = await this.list();
     const records = sessions.map((s) => resolveSession(all, s));
     for (const r of records) {
@@ -179,8 +182,20 @@ export class Coordinator {
           hint: "Cancel it first.",
         });
     }
-    if (!dryRun)
-      for (const r of records) await new SessionStore(await this.repositories.open(r.repositoryId), this.#holder).forget(r.id);
+    const storeOf = async (r: SessionRecord) => new SessionStore(await this.repositories.open(r.repositoryId), this.#holder);
+    for (const r of isForced ? [] : records) {
+      const made = await (await storeOf(r)).journalled(r.appliesId ?? r.id);
+      if (made > 0)
+        throw new CodedError(
+          "RESTORE_NOT_UNDONE",
+          `What restore ${r.id} made could not be taken back without it: ${made} resources`,
+          {
+            facts: { session: r.id, resources: made },
+            hint: "`permafrost restore undo` takes them back; to keep them and forget how they came, say --force.",
+          },
+        );
+    }
+    if (!dryRun) for (const r of records) await (await storeOf(r)).forget(r.id);
     return records;
   }
 

@@ -51,6 +51,11 @@ export class SessionStore {
     return all.map((r) => parseRecord(r.value)).sort((a, b) => (a.id < b.id ? 1 : -1));
   }
 
+  /** How many resources the restore of that plan made or changed that no undo has taken back. */
+  async journalled(id: SessionId): Promise<number> {
+    return (await this.#records.list(`restored/${id}/`)).filter(({ value }) => fromUtf8(value) !== "{}").length;
+  }
+
   /** Removes the record and what a restore noted of its targets. What its ledger still names may be in the cloud: that stays. */
   async forget(id: SessionId): Promise<void> {
     for (const { key, version } of await this.#records.list(`restored/${id}/`)) await this.#records.delete(key, version + 1n);

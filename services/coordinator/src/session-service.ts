@@ -182,9 +182,9 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
       return { address: await coordinator.workers.locate() };
     },
 
-    async forgetSession({ sessionIds, dryRun }) {
+    async forgetSession({ sessionIds, dryRun, force }) {
       if (sessionIds.length === 0) throw invalid("session_ids", "Say which sessions to forget");
-      const gone = await coordinator.forget(sessionIds, dryRun);
+      const gone = await coordinator.forget(sessionIds, { dryRun, isForced: force });
       const names = new Map((await coordinator.repositories.headers()).map((h) => [h.repositoryId, h.name]));
       return { sessions: gone.map((r) => wireSession(r, names.get(r.repositoryId) ?? "")) };
     },

@@ -174,11 +174,15 @@ test("check names what is damaged", async () => {
 test("forget asks, and removes exactly what it showed", async () => {
   const world = createWorld({ stdinIsTerminal: true, confirms: [false, true, undefined] });
   expect(await world.run("forget", "2026")).toBe(1);
-  expect(world.cluster.calls.map((call) => call.request)).toEqual([{ sessionIds: ["2026"], dryRun: true }]);
+  expect(world.cluster.calls.map((call) => call.request)).toEqual([{ sessionIds: ["2026"], dryRun: true, force: false }]);
   expect(await world.run("forget", "2026")).toBe(0);
-  expect(world.cluster.requestOf("forgetSession")).toEqual({ sessionIds: ["20261123T170000Z-0a1b2c3d"], dryRun: false });
+  const exactly = { sessionIds: ["20261123T170000Z-0a1b2c3d"], dryRun: false };
+  expect(world.cluster.requestOf("forgetSession")).toEqual({ ...exactly, force: false });
   expect(await world.run("forget", "2026")).toBe(130);
   const pipe = createWorld();
+  expect(await pipe.run("forget", "2026", "--yes", "--force", "-q", "-f", "csv")).toBe(0);
+  expect(pipe.cluster.requestOf("forgetSession")).toEqual({ ...exactly, force: true });
+  pipe.stdout.text = "";
   expect(await pipe.run("forget", "2026")).toBe(2);
   expect(await pipe.run("forget", "2026", "--dry-run", "-f", "value", "-c", "ID")).toBe(0);
   expect(await pipe.run("forget", "2026", "--yes", "-q", "-f", "value", "-c", "ID")).toBe(0);

@@ -111,15 +111,16 @@ export function addSessionCommands(program: Command, bind: Bind): void {
 
   const forget = program
     .command("forget")
-    .description("remove restore points; their blocks go with the next prune")
+    .description("remove restore points and the records of other sessions")
     .argument("<session...>", "ids or unambiguous prefixes")
     .option("--dry-run", "only say what would go")
+    .option("--force", "also restores whose changes could then no more be taken back")
     .option("--yes", "do not ask");
   bind(withOutput(withConnection(forget)), SESSION_COLUMNS, async (run, references, command) => {
-    const { dryRun, yes } = command.opts<{ dryRun?: boolean; yes?: boolean }>();
+    const { dryRun, yes, force = false } = command.opts<{ dryRun?: boolean; yes?: boolean; force?: boolean }>();
     const cluster = await run.cluster();
     const sessionIds = [...references];
-    const planned = await cluster.sessions.forgetSession({ sessionIds, dryRun: true });
+    const planned = await cluster.sessions.forgetSession({ sessionIds, dryRun: true, force });
     if (dryRun) {
       await run.printList(planned.sessions, SESSION_COLUMNS);
       return EXIT.ok;
@@ -136,6 +137,7 @@ export function addSessionCommands(program: Command, bind: Bind): void {
     const { sessions: gone } = await cluster.sessions.forgetSession({
       sessionIds: planned.sessions.map((one) => one.id),
       dryRun: false,
+      force,
     });
     await run.printList(gone, SESSION_COLUMNS);
     return EXIT.ok;

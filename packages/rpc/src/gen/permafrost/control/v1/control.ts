@@ -588,6 +588,8 @@ export interface ForgetSessionRequest {
   sessionIds: string[];
   /** Only say what would go. */
   dryRun: boolean;
+  /** Also a restore whose changes could then no more be taken back. */
+  force: boolean;
 }
 
 /** What went. */
@@ -4858,7 +4860,7 @@ export const CancelSessionResponse: MessageFns<CancelSessionResponse> = {
 };
 
 function createBaseForgetSessionRequest(): ForgetSessionRequest {
-  return { sessionIds: [], dryRun: false };
+  return { sessionIds: [], dryRun: false, force: false };
 }
 
 export const ForgetSessionRequest: MessageFns<ForgetSessionRequest> = {
@@ -4868,6 +4870,9 @@ export const ForgetSessionRequest: MessageFns<ForgetSessionRequest> = {
     }
     if (message.dryRun !== false) {
       writer.uint32(16).bool(message.dryRun);
+    }
+    if (message.force !== false) {
+      writer.uint32(24).bool(message.force);
     }
     return writer;
   },
@@ -4901,6 +4906,14 @@ export const ForgetSessionRequest: MessageFns<ForgetSessionRequest> = {
             message.dryRun = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.force = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4920,6 +4933,7 @@ export const ForgetSessionRequest: MessageFns<ForgetSessionRequest> = {
     const message = createBaseForgetSessionRequest();
     message.sessionIds = object.sessionIds?.map((e) => e) || [];
     message.dryRun = object.dryRun ?? false;
+    message.force = object.force ?? false;
     return message;
   },
 };
