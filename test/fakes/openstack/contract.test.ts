@@ -2,7 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type FakeCloud, startFakeCloud } from "./cloud.ts";
-import { CHECKS, openWorld, type World } from "./contract.ts";
+import { openWorld, type World } from "./contract.ts";
+import { CHECKS } from "./contract-checks.ts";
 
 let cloud: FakeCloud;
 let world: World;

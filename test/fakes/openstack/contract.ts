@@ -8,24 +8,7 @@
 
 import { readFileSync } from "node:fs";
 import { canonicalJson, randomId, systemClock } from "@permafrost/std";
-import { barbicanChecks } from "./contract-barbican.ts";
-import { cinderChecks } from "./contract-cinder.ts";
-import { cinderActionChecks } from "./contract-cinder-actions.ts";
-import { designateChecks } from "./contract-designate.ts";
-import { firewallChecks } from "./contract-firewall.ts";
-import { glanceChecks } from "./contract-glance.ts";
-import { keystoneChecks } from "./contract-keystone.ts";
-import { neutronChecks } from "./contract-neutron.ts";
-import { neutronRouterChecks } from "./contract-neutron-routers.ts";
-import { novaChecks } from "./contract-nova.ts";
-import { novaDiskChecks } from "./contract-nova-disks.ts";
-import { novaNetworkChecks } from "./contract-nova-networks.ts";
-import { novaServerChecks } from "./contract-nova-servers.ts";
-import { octaviaChecks } from "./contract-octavia.ts";
-import { octaviaTreeChecks } from "./contract-octavia-trees.ts";
-import { swiftChecks } from "./contract-swift.ts";
-import { swiftVersionChecks } from "./contract-swift-versions.ts";
-import { vpnChecks } from "./contract-vpnaas.ts";
+import { CHECKS } from "./contract-checks.ts";
 import type { ServiceName } from "./journal.ts";
 
 export interface Login {
@@ -249,27 +232,6 @@ export async function openWorld(login: Login): Promise<World> {
   });
   return world;
 }
-
-export const CHECKS: readonly Check[] = [
-  ...keystoneChecks,
-  ...glanceChecks,
-  ...cinderChecks,
-  ...cinderActionChecks,
-  ...swiftChecks,
-  ...novaChecks,
-  ...novaServerChecks,
-  ...novaDiskChecks,
-  ...novaNetworkChecks,
-  ...barbicanChecks,
-  ...swiftVersionChecks,
-  ...designateChecks,
-  ...neutronChecks,
-  ...neutronRouterChecks,
-  ...firewallChecks,
-  ...vpnChecks,
-  ...octaviaChecks,
-  ...octaviaTreeChecks,
-];
 
 /** The part of clouds.yaml this needs: maps by indentation, scalars, no anchors. */
 function readCloud(text: string, cloud: string): Login {

@@ -1,12 +1,12 @@
 /** What hangs on routers and floating IPs: port forwardings, conntrack helpers, NDP proxies. */
 
 import { contains, parseAddress } from "./addresses.ts";
-import { attribute, type Fields, maxText } from "./attributes.ts";
+import { attribute, type Fields, maxText, pythonText } from "./attributes.ts";
 import { badResource, refuse } from "./error.ts";
 import { routerFor } from "./floating-ips.ts";
 import { cidrOf, fixedIpsOf } from "./ipam.ts";
 import { type Kind, missing } from "./kind.ts";
-import type { Networking } from "./networking.ts";
+import type { Networking, Row } from "./networking.ts";
 import { interfacesOf } from "./router-ports.ts";
 import { address, oneOf, orNone, toInteger, toLowerCase, uuid, within } from "./validators.ts";
 
@@ -103,20 +103,37 @@ function checked(net: Networking, fields: Fields, floatingId: string, own: strin
   if (!fixedIpsOf(inner).some((ip) => ip.ip_address === fields.internal_ip_address))
     badResource(
       "port_forwarding",
-      `The internal IP does not correspond to an address on the internal port, which has fixed_ips ${JSON.stringify(inner.fields.fixed_ips)}`,
+      `Requested internal IP address ${fields.internal_ip_address} is not suitable for internal neutron port ${inner.id}, as its fixed_ips are ${pythonText(inner.fields.fixed_ips)}`,
     );
   if (fields.external_port === null && fields.external_port_range === null)
     badResource("port_forwarding", "A port forwarding needs an external_port or an external_port_range");
-  const key = (each: Fields) => `${each.protocol} ${ranges(each).external_port_range}`;
-  const clash = net
-    .all("port_forwarding")
-    .find((each) => each.parentId === floatingId && each.id !== own && key(each.fields) === key(fields));
-  if (clash !== undefined)
+  const others = net.all("port_forwarding").filter((each) => each.id !== own && each.fields.protocol === fields.protocol);
+  const target = ["internal_port_id", "internal_ip_address"];
+  refuseCollision(
+    "internal",
+    fields,
+    others.filter((each) => target.every((name) => each.fields[name] === fields[name])),
+  );
+  refuseCollision(
+    "external",
+    fields,
+    others.filter((each) => each.parentId === floatingId),
+  );
+  return inner;
+}
+
+function refuseCollision(side: "internal" | "external", fields: Fields, others: readonly Row[]): void {
+  const name = `${side}_port_range`;
+  const ends = (range: unknown) => String(range).split(":").map(Number) as [number, number];
+  const own = ranges(fields)[name];
+  if (own === null || own === undefined) return;
+  const [low, high] = ends(own);
+  const other = others.find(({ fields: theirs }) => ends(theirs[name])[0] <= high && ends(theirs[name])[1] >= low);
+  if (other !== undefined)
     badResource(
       "port_forwarding",
-      `A duplicate port forwarding entry with same attributes already exists, conflicting values are {'floatingip_id': '${floatingId}', 'external_port': ${fields.external_port}, 'protocol': '${fields.protocol}'}`,
+      `There is a port collision with the ${name}. The following ranges collides: ${other.fields[name]} and ${own}`,
     );
-  return inner;
 }
 
 const HELPERS: Readonly<Record<string, readonly string[]>> = {

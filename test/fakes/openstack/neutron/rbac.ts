@@ -1,10 +1,9 @@
 /** What a project shares with others. A network's `shared` and `router:external` are entries of this kind, too, as in the server. */
 
 import { attribute, type Fields } from "./attributes.ts";
-import { badRequest, refuse } from "./error.ts";
+import { invalidInput, refuse } from "./error.ts";
 import { type Kind, missing } from "./kind.ts";
 import type { Networking, Row } from "./networking.ts";
-import { oneOf } from "./validators.ts";
 
 /** Type as `object_type` says it, to the kind and the actions there are. */
 const TYPES: Readonly<Record<string, { readonly kind: string; readonly actions: readonly string[] }>> = {
@@ -24,7 +23,7 @@ export const RBAC_POLICY: Kind = {
   journal: "rbac_policy",
   quota: "rbac_policy",
   attributes: {
-    object_type: attribute("cfs", { validate: oneOf(...Object.keys(TYPES)) }),
+    object_type: attribute("cfs", { convert: toObjectType }),
     object_id: attribute("cfs"),
     target_tenant: attribute("cufs"),
     action: attribute("cfs"),
@@ -33,11 +32,18 @@ export const RBAC_POLICY: Kind = {
   create: (ask, fields, projectId) => {
     const { net, asker } = ask;
     const type = TYPES[String(fields.object_type)];
-    if (type === undefined || !type.actions.includes(String(fields.action)))
-      badRequest(`Invalid action '${fields.action}' for object type '${fields.object_type}'. Valid actions: ${type?.actions}`);
-    const object = net.find(type.kind, fields.object_id);
+    const object = type === undefined ? undefined : net.find(type.kind, fields.object_id);
+    // The check before the entry is made stumbles over what is not there as over what is another's.
     if (object === undefined || (object.projectId !== asker.projectId && !ask.isAdmin))
-      refuse(404, "RbacPolicyNotFound", `RBAC policy of type ${fields.object_type} with ID ${fields.object_id} not found`);
+      return invalidInput(
+        `Callback validate_rbac_policy_change failed with "Only admins can manipulate policies on objects they do not own"`,
+      );
+    if (type === undefined || !type.actions.includes(String(fields.action)))
+      refuse(
+        400,
+        "InvalidActionForType",
+        `Invalid action '${fields.action}' for object type '${fields.object_type}'. Valid actions: ${type?.actions}`,
+      );
     if (
       entriesOf(net, object.id).some((e) => e.fields.action === fields.action && e.fields.target_tenant === fields.target_tenant)
     )
@@ -57,6 +63,11 @@ export const RBAC_POLICY: Kind = {
     deleted(row);
   },
 };
+
+function toObjectType(value: unknown): unknown {
+  const type = String(value).trim().toLowerCase();
+  return TYPES[type] === undefined ? invalidInput(`'${value}' is not a valid RBAC object type`) : type;
+}
 
 export function entriesOf(net: Networking, objectId: string): Row[] {
   return net.all("rbac_policy").filter((row) => row.fields.object_id === objectId);

@@ -56,9 +56,9 @@ export const METERING_LABEL_RULE: Kind = {
     const prefixes = ["remote_ip_prefix", "source_ip_prefix", "destination_ip_prefix"].map((name) => fields[name] ?? null);
     if (prefixes.every((each) => each === null))
       refuse(
-        400,
-        "HTTPBadRequest",
-        "You must define at least one of: remote_ip_prefix, source_ip_prefix, destination_ip_prefix.",
+        500,
+        "Invalid",
+        "You must define at least one of the following parameters 'remote_ip_prefix', or 'source_ip_prefix' or 'destination_ip_prefix'.",
       );
     const same = net
       .all("metering_label_rule")

@@ -30,7 +30,7 @@ export const TRUNK: Kind = {
     if (net.all("trunk").some((trunk) => trunk.fields.port_id === port.id) || port.fields["binding:host_id"] !== "")
       refuse(409, "ParentPortInUse", `Port ${port.id} is currently in use and is not eligible for use as a parent port.`);
     const asked = (fields.sub_ports ?? []) as Fields[];
-    const row = net.add("trunk", projectId, { ...fields, sub_ports: [], status: "DOWN" });
+    const row = net.add("trunk", projectId, { ...fields, sub_ports: [], status: net.dhcpPorts ? "DOWN" : "ACTIVE" });
     try {
       addSubports(net, row, asked);
     } catch (error) {
@@ -121,8 +121,7 @@ function addSubports(net: Networking, row: Row, asked: readonly Fields[]): void 
     added.push({ port_id: id, segmentation_type: type, segmentation_id: number });
   }
   row.fields.sub_ports = [...(row.fields.sub_ports as Fields[]), ...added];
-  for (const { port_id: id } of added)
-    Object.assign(net.need("port", id).fields, { device_owner: "trunk:subport", device_id: row.id });
+  for (const { port_id: id } of added) net.need("port", id).fields.device_owner = "trunk:subport";
 }
 
 function release(net: Networking, id: unknown): void {
