@@ -36,7 +36,8 @@ export const fwaasGroup = declaredType({
   quota: "firewall_group",
   mark: "description",
   reported: {
-    "group default": "the target has its own; only an administrator changes more of it than its ports, and undo leaves it these",
+    "group default":
+      "the target has its own; only an administrator changes more of it than its ports; undo leaves it the ports that it gained",
     ports: "one that no server or router has in the target, or that its driver does not take, is left out",
     tags: "Neutron does not take them for FWaaS in 2025.1",
   },
