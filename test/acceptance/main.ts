@@ -18,12 +18,11 @@ import { openLab } from "./lab-cloud.ts";
 import type { Suite } from "./story.ts";
 import { acceptanceSuite } from "./suite.ts";
 
-const USAGE = `usage: npm run accept -- [--cloud NAME] [--suite NAME] [--all] [--keep]
+const USAGE = `usage: npm run accept -- [--cloud NAME] [--suite NAME] [--keep]
 
   --cloud NAME   P-acme: the lab's storage tenant of that prefix (default: OS_CLOUD, then pf-acme); it is emptied and
                  seeded anew, and so is the full tenant Pfull-acme. fake: the fake cloud of the tests
   --suite NAME   only this: storage (images, volumes, objects) or full (every service)
-  --all          also the cases that are left out, each with its reason, in a plain run
   --keep         keep the data directory and the log of all commands
 `;
 
@@ -32,7 +31,6 @@ async function main(): Promise<number> {
     options: {
       cloud: { type: "string" },
       suite: { type: "string" },
-      all: { type: "boolean" },
       keep: { type: "boolean" },
       help: { type: "boolean", short: "h" },
     },
@@ -55,11 +53,7 @@ async function main(): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), "permafrost-accept-"));
   const count = { passed: 0, failed: 0 };
   for (const suite of values.suite === undefined ? suites : [values.suite]) {
-    await tell(
-      count,
-      () => (suite === "full" ? openFull(prefix ?? "", directory, values.all === true) : openStorage(prefix, directory)),
-      name,
-    );
+    await tell(count, () => (suite === "full" ? openFull(prefix ?? "", directory) : openStorage(prefix, directory)), name);
   }
   if (values.keep || count.failed > 0) process.stdout.write(`log and data: ${directory}\n`);
   else await rm(directory, { recursive: true, force: true });
@@ -72,11 +66,7 @@ async function tell(count: { passed: number; failed: number }, open: () => Promi
   let suite: Suite | undefined;
   try {
     suite = await open();
-    for (const { name: title, run, leftOut } of suite.cases) {
-      if (leftOut !== undefined) {
-        process.stdout.write(`left out         ${title}: ${leftOut}\n`);
-        continue;
-      }
+    for (const { name: title, run } of suite.cases) {
       const startedAt = systemClock.monotonic();
       const seconds = () => ((systemClock.monotonic() - startedAt) / 1000).toFixed(1).padStart(6);
       try {
@@ -108,11 +98,11 @@ async function openStorage(prefix: string | undefined, directory: string): Promi
   };
 }
 
-async function openFull(prefix: string, directory: string, all: boolean): Promise<Suite> {
+async function openFull(prefix: string, directory: string): Promise<Suite> {
   const print = (line: string) => {
     process.stdout.write(`               ${line}\n`);
   };
-  return fullSuite(await openFullLab(`${prefix}full`), { directory, all, print });
+  return fullSuite(await openFullLab(`${prefix}full`), { directory, print });
 }
 
 async function openFake(directory: string): Promise<CloudUnderTest> {

@@ -5,8 +5,6 @@ import type { Outcome } from "./permafrost.ts";
 
 export interface Case {
   readonly name: string;
-  /** Why it is not run; it is said instead, and not counted. */
-  readonly leftOut?: string | undefined;
   run(): Promise<void>;
 }
 

@@ -8,6 +8,8 @@ import type { Bytes, FullInventory } from "./inventory.ts";
 export type Side = "source" | "target";
 
 export interface FullManifest {
+  /** Of the names of its projects and people. */
+  readonly prefix: string;
   readonly projects: Readonly<Record<"acme" | "globex" | "target", { readonly id: string; readonly name: string }>>;
   /** Name → id. */
   readonly users: Readonly<Record<string, string>>;
@@ -22,7 +24,7 @@ export interface FullCloud {
   readonly member: Readonly<Record<Side, string>>;
   manifest(): Promise<FullManifest>;
   inventory(side: Side, depth: "bytes" | "fields"): Promise<FullInventory>;
-  /** Deletes every object of the project, and proves it. */
+  /** Deletes every object of the project and every user whose default project it is, and proves it. */
   empty(side: Side): Promise<void>;
 }
 
@@ -41,7 +43,7 @@ export async function openFullLab(prefix: string): Promise<FullCloud> {
         await lab(["inventory", administrator[side], "--full", ...(depth === "fields" ? ["--fields"] : [])]),
       ) as FullInventory,
     empty: async (side) => {
-      await lab(["empty", administrator[side]]);
+      await lab(["empty", administrator[side], "--users"]);
     },
   };
 }

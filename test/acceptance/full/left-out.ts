@@ -1,6 +1,6 @@
 /**
- * What the full tenant has, and what of it the suite does not compare, because Permafrost does not restore it. The one place where that is said;
- * every run prints it, with the rows it left out.
+ * What the full tenant has, and what of it a restore may leave undone and the suite does not compare, because nobody can restore it, or not
+ * who restores it there. The one place where that is said; every run prints it, with the rows it left out.
  */
 
 import type { Scenario } from "./allowed-differences.ts";
@@ -17,7 +17,6 @@ export const LEFT_OUT: readonly LeftOut[] = [
   {
     type: /^keystone\.(application-credential|ec2-credential|trust)$/,
     why: "nobody can make it for somebody else",
-    only: ["second"],
   },
   {
     type: /^keystone\./,
@@ -25,8 +24,14 @@ export const LEFT_OUT: readonly LeftOut[] = [
     only: ["second"],
   },
   { type: /\.quota$/, why: "quotas are an administrator's", only: ["second"] },
+  {
+    type: /^neutron\.(qos-policy|metering-label|metering-label-rule|log)$/,
+    why: "Neutron lets only an administrator make it",
+    only: ["second"],
+  },
+  { type: /^designate\./, why: "a DNS zone is one project's in a cloud, and it is still the first's", only: ["second"] },
   { type: /^barbican\.order$/, why: "the record of a request: its secret is restored" },
-  { type: /^barbican\.secret$/, label: /^$/, why: "the key of an encrypted volume: its volume has it" },
+  { type: /^barbican\.secret$/, label: /^(|permafrost-key-.*)$/, why: "the key of an encrypted volume: its volume has it" },
   { type: /^nova\.keypair$/, why: "a keypair belongs to a user, not to the project" },
   { type: /^cinder\.(snapshot|group|group-snapshot)$/, why: "not restored yet" },
 ];
@@ -41,16 +46,6 @@ export function leftOutOf(
     (one) => one.type.test(type) && one.label?.test(label) !== false && (one.only === undefined || one.only.includes(scenario)),
   )?.why;
 }
-
-/** Cases that `npm run accept` says but does not run, by name; `--all` runs them. */
-export const CASES_LEFT_OUT: Readonly<Record<string, string>> = Object.fromEntries(
-  [
-    "full: an administrator restores the emptied project",
-    "full: what came back is what was there, by another client",
-    "full: a plain member restores a second project beside the first",
-    "full: the second project is the first again, by another client",
-  ].map((name) => [name, "seen on the lab in two halves, with and without disks; not yet in one run from beginning to end"]),
-);
 
 /** Types of the inventory of which the seeded project has at least one. */
 const SEEDED = [

@@ -79,7 +79,7 @@ class Tenant:
             if side == 'acme':
                 people[name + '-user'] = ('member', self.prefix + '-operator')
             for person, roles in people.items():
-                user = self.make('user', 'users', person, password=person + '-pw', email=person + '@lab.example', default_project_id=project,
+                user = self.make('user', 'users', person, password=person + '-pw', email=person + '@lab.example', default_project_id=project, enabled=True,
                                  description='' if side != 'acme' else 'ordinary user' if person.endswith('user') else 'tenant\u2019s own operator')['id']
                 self.ids[person.removeprefix(self.prefix + '-') + '@'] = user
                 for role in roles:
