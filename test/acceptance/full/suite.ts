@@ -163,7 +163,7 @@ export function fullSuite(cloud: FullCloud, { directory, print }: FullSuiteOptio
         const maps = [
           `project:${projects.acme.id}=${projects.target.id}`,
           `project:${others[0]}=${others[0]}`,
-          ...others.slice(1).map((id) => `user:${id}=${id}`),
+          ...others.slice(1).map((id) => `keystone.user:${id}=${id}`),
         ];
         await restore(known.byMember, cloud.member.target, "second", ...maps.flatMap((map) => ["--map", map]));
       },
