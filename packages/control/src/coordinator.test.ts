@@ -202,6 +202,9 @@ describe("a tenant backup", () => {
     await coordinator.cancel(id);
     expect(await ended(coordinator, id)).toMatchObject({ state: "cancelled", failure: { code: "CANCELLED" } });
     expect(seen.at(-1)).toBe("sweep");
+    const resources = (await coordinator.view(id)).resources();
+    expect(resources.map((r) => r.state)).toEqual(resources.map(() => "failed"));
+    expect(resources.map((r) => r.failure?.message)).toContain("It was broken off: The session was cancelled");
   });
 });
 

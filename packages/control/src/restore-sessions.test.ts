@@ -8,7 +8,7 @@ import { memoryBus } from "@permafrost/jobs";
 import { EMPTY_STATS, type PlannedResource, type Task } from "@permafrost/model";
 import { initRepository, saveSecret } from "@permafrost/repository";
 import { CodedError, systemClock, systemRandom } from "@permafrost/std";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ended, tenant } from "../testing/two-volumes.ts";
 import { Coordinator } from "./coordinator.ts";
 import { Repositories } from "./repositories.ts";
@@ -34,13 +34,15 @@ let running: Promise<unknown>[];
 let target: Map<string, string>;
 /** By source id and step: what fails. */
 let broken: Set<string>;
+/** By source id: what is being made until the test ends it. */
+let held: string | undefined;
 let steps: string[];
 let tasks: Task[];
 let plan: Readonly<Record<string, Partial<PlannedResource>>>;
 
 beforeEach(async () => {
   keyring = await mkdtemp(join(tmpdir(), "keyring-"));
-  [target, broken, steps, tasks, plan] = [new Map(), new Set(), [], [], PLAN];
+  [target, broken, held, steps, tasks, plan] = [new Map(), new Set(), undefined, [], [], PLAN];
   const [store, bus] = [memoryBlockStore(), memoryBus({ clock: systemClock })];
   stop = new AbortController();
   await initRepository(store, { name: "acme", secret });
@@ -80,6 +82,7 @@ async function execute(task: Task, context: TaskContext): Promise<unknown> {
     case "apply": {
       const { id } = task.resource;
       steps.push(task.step === "finish" ? `${id}!` : id);
+      if (held === id) await systemClock.sleep(60_000, context.signal);
       if (broken.has(`${id} ${task.step}`)) throw new CodedError("TARGET_FULL", `no room for ${id}`);
       if (task.step === "create" && !target.has(id)) target.set(id, `new-${id}`);
       return { ...task.resource, state: "succeeded", targetId: target.get(id), warnings: [`${task.step} of ${id}`] };
@@ -200,6 +203,19 @@ describe("a restore", () => {
     expect(of("port")).toMatchObject({ failure: { code: "VERIFY_MISMATCH" }, mismatches: ["mtu: expected 1, found 2"] });
     expect(of("other")).toMatchObject({ state: "succeeded", mismatches: ["mtu: expected 1, found 2"] });
     expect(of("other")?.warnings.at(-1)).toContain("1 difference from the backup");
+  });
+
+  it("that is cancelled leaves no resource as if it were still worked on", async () => {
+    held = "subnet";
+    const { id } = await coordinator.start("acme", asked(await backup(), false));
+    await vi.waitFor(() => expect(steps).toContain("subnet"), { timeout: 10_000 });
+    await vi.waitFor(() => expect(steps).toContain("other"), { timeout: 10_000 });
+    await coordinator.cancel(id);
+    const record = await ended(coordinator, id);
+    expect(record).toMatchObject({ state: "cancelled", counts: { resources: 5, succeeded: 2, failed: 3 } });
+    const of = Object.fromEntries((await coordinator.view(id)).resources().map((r) => [r.id, r.failure?.message]));
+    const why = "The session was cancelled";
+    expect(of).toMatchObject({ subnet: `It was broken off: ${why}`, port: `It was not begun: ${why}`, network: undefined });
   });
 });
 

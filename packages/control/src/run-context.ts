@@ -1,6 +1,6 @@
 /** What every kind of session needs to run, and how each ends. */
 
-import type { ResourceResult, SessionId, SessionRecord, SessionSource } from "@permafrost/model";
+import type { Failure, ResourceResult, SessionId, SessionRecord, SessionSource } from "@permafrost/model";
 import type { Repository, Writer } from "@permafrost/repository";
 import { type Clock, CodedError, isoTime, retry } from "@permafrost/std";
 import type { SessionSpec } from "./session-spec.ts";
@@ -92,6 +92,7 @@ export async function endSession(
   state: SessionRecord["state"],
   change: Partial<SessionRecord> = {},
 ): Promise<void> {
+  if (change.failure !== undefined) endUndone(context, change.failure);
   const results: readonly ResourceResult[] = context.view.results();
   const ended = { phase: "ended" as const, endedAt: isoTime(context.clock.now()) };
   try {
@@ -135,6 +136,15 @@ export async function endSession(
     };
     await patiently(context, () => context.store.save(record));
     context.view.update(record);
+  }
+}
+
+/** A session that ended before its time says so of every resource that was not done: none is left as if somebody worked on it. */
+function endUndone({ view }: RunContext, { code, message }: Failure): void {
+  for (const resource of view.resources()) {
+    if (resource.state !== "pending" && resource.state !== "running") continue;
+    const how = resource.state === "running" ? "It was broken off" : "It was not begun";
+    view.patchResource(resource, { state: "failed", failure: { code, message: `${how}: ${message}` } });
   }
 }
 
