@@ -6,6 +6,7 @@ umask 077
 cd "${1:-/var/lib/permafrost/secrets}"
 [ -s cluster-token ] || openssl rand -hex 32 > cluster-token
 [ -s nats-token ] || openssl rand -hex 32 > nats-token
+cp /opt/permafrost/deploy/compose/nats.conf .
 printf 'token: "%s"\n' "$(cat nats-token)" > nats-token.conf
 if [ ! -s host.pem ]; then
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -keyout ca.key -out ca.pem -subj "/CN=permafrost" 2>/dev/null

@@ -19,6 +19,14 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const IMAGE = "permafrost";
 const WAITS_FOR_NOTHING = "setup";
 
+/** With Compose's own restart policy: a role that ends because what it needs is not there yet is started again. */
+class Restarting extends GenericContainer {
+  constructor(image: string, policy: string | undefined) {
+    super(image);
+    if (policy !== undefined) this.hostConfig.RestartPolicy = { Name: policy };
+  }
+}
+
 export interface Said {
   readonly exitCode: number;
   readonly output: string;
@@ -58,9 +66,10 @@ export class ComposeCluster {
 
   async stop(): Promise<void> {
     const client = await getContainerRuntimeClient();
-    for (const container of this.#containers.values()) await container.stop({ timeout: 1000 }).catch(() => undefined);
+    const { dockerode } = client.container;
+    for (const one of this.#containers.values()) await dockerode.getContainer(one.getId()).remove({ force: true, v: true });
     await this.#network.stop();
-    for (const name of this.#volumes) await client.container.dockerode.getVolume(name).remove({ force: true });
+    for (const name of this.#volumes) await dockerode.getVolume(name).remove({ force: true });
   }
 
   /** A command in the container of a service; of `cli` by default. */
@@ -106,7 +115,7 @@ export class ComposeCluster {
       this.#volumes.add(source);
       return { source, target, mode: mode === "ro" ? ("ro" as const) : ("rw" as const) };
     });
-    const container = new GenericContainer(service.image)
+    const container = new Restarting(service.image, service.restart)
       .withNetwork(this.#network)
       .withNetworkAliases(name)
       .withEnvironment({ ...service.environment })

@@ -5,6 +5,7 @@ import { parse } from "yaml";
 
 export interface ComposeService {
   readonly image: string;
+  readonly restart?: string;
   readonly entrypoint?: readonly string[];
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;

@@ -20,6 +20,15 @@ function ok(said: Said): Said {
   return said;
 }
 
+/** What is only just starting answers in time. */
+async function inTime(call: () => Promise<Said>): Promise<void> {
+  const until = systemClock.monotonic() + READY_MS;
+  for (let said = await call(); said.exitCode !== 0; said = await call()) {
+    if (systemClock.monotonic() > until) throw new Error(said.output.slice(-3000));
+    await systemClock.sleep(2000);
+  }
+}
+
 async function main(): Promise<number> {
   // The reaper would be an image of somebody else's; everything is removed here.
   process.env.TESTCONTAINERS_RYUK_DISABLED = "true";
@@ -39,7 +48,7 @@ async function main(): Promise<number> {
   };
 
   const cases: Readonly<Record<string, () => Promise<void>>> = {
-    "the image builds, and its program says its version as an unprivileged user": async () => {
+    "the image builds": async () => {
       await ComposeCluster.build();
     },
     "the cluster of compose.yaml comes up, and the command line reaches it": async () => {
@@ -48,12 +57,7 @@ async function main(): Promise<number> {
       cluster = await ComposeCluster.start(clouds);
       assert.equal(ok(await shell("id -u")).output.trim(), "10001");
       ok(await shell("printf 'correct horse battery staple\\n' > /tmp/passphrase && chmod 600 /tmp/passphrase"));
-      const init = () => up().cli("repository", "init", "production", "--passphrase-file", "/tmp/passphrase", "-q");
-      const until = systemClock.monotonic() + READY_MS;
-      for (let said = await init(); said.exitCode !== 0; said = await init()) {
-        if (systemClock.monotonic() > until) throw new Error(said.output.slice(-3000));
-        await systemClock.sleep(2000);
-      }
+      await inTime(() => up().cli("repository", "init", "production", "--passphrase-file", "/tmp/passphrase", "-q"));
     },
     "a tree of files is backed up and restored": async () => {
       ok(await shell(`mkdir -p ${TREE} && for i in 1 2 3 4; do head -c 16M /dev/urandom > ${TREE}/$i; done`));
@@ -70,6 +74,7 @@ async function main(): Promise<number> {
     "the coordinator is killed and comes back: what was stored is there": async () => {
       await up().kill("coordinator");
       await up().again("coordinator");
+      await inTime(() => up().cli("sessions", ...REPOSITORY, "-q"));
       await restored("/tmp/third");
     },
     "a worker is cut off: the other one does the work": async () => {
