@@ -147,6 +147,7 @@ export class WholeRestores {
       return !planned.has(key) || key in targets ? step !== "finished" || !planned.has(key) || finished.has(key) : false;
     };
     const notMade = new Set(plan.resources.filter((r) => /skip|conflict/.test(r.action ?? "")).map(resourceKeyText));
+    const isEnded = (key: string) => finished.has(key) || notMade.has(key);
     const isDecided = (awaited: string) => made.has(awaited) || notMade.has(awaited) || !planned.has(awaited);
     for (let before = -1; before !== made.size + finished.size; ) {
       before = made.size + finished.size;
@@ -161,7 +162,9 @@ export class WholeRestores {
         }
         const target = made.get(key);
         const isReady = (resource.finishAfter ?? []).every(isThere) && (resource.finishWaitsFor ?? []).every(isDecided);
+        const isInTheWay = (other: PlannedResource) => other.around !== true && !isEnded(resourceKeyText(other));
         if (target === undefined || finished.has(key) || !isReady) continue;
+        if (resource.around === true && plan.resources.some(isInTheWay)) continue;
         await work({ kind: "apply", step: "finish", options, resource: target, targets: { ...targets } }, resource);
         finished.add(key);
       }

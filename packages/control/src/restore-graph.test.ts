@@ -55,6 +55,28 @@ describe("stepsOf", () => {
   });
 });
 
+describe("what is around the others", () => {
+  const plan = [
+    planned("a.net/n"),
+    planned("a.quota/q", [], { action: "update", finishAfter: [], around: true }),
+    planned("a.sub/s", ["a.net/n"], { finishAfter: [] }),
+    planned("a.old/o", [], { action: "conflict" }),
+  ];
+
+  it("is made before all of them and finished after them, and they do not fail with it", () => {
+    const steps = stepsOf(plan);
+    expect(steps.get("a.quota/q")).toMatchObject({ after: [], waitsFor: [] });
+    expect(steps.get("a.net/n")).toMatchObject({ after: [], waitsFor: ["a.quota/q"] });
+    expect(steps.get("a.sub/s#finished")?.waitsFor).toEqual(["a.quota/q"]);
+    const last = steps.get("a.quota/q#finished");
+    expect(last).toMatchObject({ after: ["a.quota/q"], waitsFor: ["a.net/n", "a.sub/s", "a.sub/s#finished"] });
+  });
+
+  it("is taken back last", () => {
+    expect(names(undoOrder(plan))).toEqual([["s"], ["n"], ["q"]]);
+  });
+});
+
 describe("undoOrder", () => {
   it("takes back users before what they use", () => {
     const plan = [

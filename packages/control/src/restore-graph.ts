@@ -32,14 +32,25 @@ export function stepsOf(resources: readonly PlannedResource[]): ReadonlyMap<stri
     steps.set(name, { name, resource, step: "finish", after: [key, ...resource.finishAfter], waitsFor });
   }
   const all = new Set(resources.map(resourceKeyText));
+  const [around, inside] = partition([...steps.values()], ({ resource }) => resource.around === true);
   for (const step of steps.values())
     steps.set(step.name, {
       ...step,
       after: step.after.flatMap((d) => stepNamed(d, steps, all)),
-      waitsFor: step.waitsFor.filter((d) => steps.has(d)),
+      waitsFor: [...step.waitsFor.filter((d) => steps.has(d)), ...waitsAround(step, around, inside)],
     });
   checkCycles(steps);
   return steps;
+}
+
+/** What is made before all others, and finished after them. */
+function waitsAround(step: Step, around: readonly Step[], inside: readonly Step[]): string[] {
+  if (step.resource.around !== true) return around.filter((one) => one.step === "create").map((one) => one.name);
+  return step.step === "create" ? [] : inside.map((one) => one.name);
+}
+
+function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
 /** What is not in the plan is there. What is in it without a step (skipped, in conflict) stays as a name, for its failure to be seen. */
@@ -79,6 +90,11 @@ export function resourceOfStep(name: string): string {
  * security group before the address group that its rules name. Those that were finished with each other go in the order of their making.
  */
 export function undoOrder(resources: readonly PlannedResource[]): PlannedResource[][] {
+  const [around, inside] = partition(resources, (resource) => resource.around === true);
+  return [...undoLevels(inside), ...undoLevels(around)];
+}
+
+function undoLevels(resources: readonly PlannedResource[]): PlannedResource[][] {
   const steps = stepsOf(resources.map(withoutFinish));
   const finishing = new Map(
     resources.map((r) => [resourceKeyText(r), [...(r.finishAfter ?? []), ...(r.finishWaitsFor ?? [])].map(resourceOfStep)]),
@@ -121,6 +137,6 @@ function usesItself(name: string, users: Users, left: ReadonlyMap<string, Step>)
 }
 
 function withoutFinish(resource: PlannedResource): PlannedResource {
-  const { finishAfter: _, finishWaitsFor: _for, ...rest } = resource;
+  const { finishAfter: _, finishWaitsFor: _for, around: _around, ...rest } = resource;
   return rest;
 }

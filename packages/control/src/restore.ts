@@ -115,7 +115,16 @@ export async function savedPlan(context: Pick<RunContext, "repository">, root: S
 /** The plan's resources as the session shows them, also those that were pulled in. */
 export function showPlan(context: RunContext, plan: PlanResult): void {
   for (const r of plan.resources) {
-    const { stats, document: _, streams: _streams, tags: _tags, finishAfter: _finish, finishWaitsFor: _for, ...shown } = r;
+    const {
+      stats,
+      document: _,
+      streams: _streams,
+      tags: _tags,
+      finishAfter: _finish,
+      finishWaitsFor: _for,
+      around: _around,
+      ...shown
+    } = r;
     const conflict = r.action === "conflict";
     context.view.setResource(
       {

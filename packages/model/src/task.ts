@@ -178,11 +178,13 @@ export interface PlannedResource extends ResourceResult {
   readonly finishAfter?: readonly string[];
   /** `type/source id` of what the `finish` step waits for until it is made or will not be: its failure is not the resource's. */
   readonly finishWaitsFor?: readonly string[];
+  /** It is made before all others and finished after all others, whether those succeed or not: a limit that is raised first and lowered last. */
+  readonly around?: true;
 }
 
 /** A planned resource without what only the order of the steps needs. */
 export function withoutOrder(planned: PlannedResource): ResourceResult {
-  const { dependsOn: _, finishAfter: _after, finishWaitsFor: _for, ...resource } = planned;
+  const { dependsOn: _, finishAfter: _after, finishWaitsFor: _for, around: _around, ...resource } = planned;
   return resource;
 }
 

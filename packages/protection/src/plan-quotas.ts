@@ -29,8 +29,12 @@ const VIEWS: Partial<Record<ServiceType, QuotaView>> = {
   "load-balancer": { path: (id) => `/lbaas/quotas/${id}`, envelope: "quota" },
 };
 
-/** One QUOTA_SHORT per limit that the plan would exceed. */
-export async function quotaProblems(cloud: Cloud, uses: readonly QuotaUse[]): Promise<Failure[]> {
+/** One QUOTA_SHORT per limit that the plan would exceed. `raised`: the limits that the plan itself sets before anything else. */
+export async function quotaProblems(
+  cloud: Cloud,
+  uses: readonly QuotaUse[],
+  raised: ReadonlyMap<ServiceType, Readonly<Record<string, number>>> = new Map(),
+): Promise<Failure[]> {
   const wanted = new Map<ServiceType, Map<string, number>>();
   for (const { service, limit, amount } of uses) {
     const limits = wanted.get(service) ?? new Map<string, number>();
@@ -40,7 +44,8 @@ export async function quotaProblems(cloud: Cloud, uses: readonly QuotaUse[]): Pr
   for (const [service, limits] of wanted) {
     const rooms = await roomsOf(cloud, service);
     for (const [limit, amount] of limits) {
-      const room = rooms?.get(limit);
+      const there = rooms?.get(limit);
+      const room = there && { ...there, limit: higher(there.limit, raised.get(service)?.[limit] ?? there.limit) };
       if (room === undefined || room.limit < 0 || room.used + amount <= room.limit) continue;
       problems.push({
         code: "QUOTA_SHORT",
@@ -51,6 +56,11 @@ export async function quotaProblems(cloud: Cloud, uses: readonly QuotaUse[]): Pr
     }
   }
   return problems;
+}
+
+/** Of two limits; -1 is none. */
+export function higher(one: number, other: number): number {
+  return one < 0 || other < 0 ? -1 : Math.max(one, other);
 }
 
 /** Undefined: the service does not say. */

@@ -1,14 +1,18 @@
 /**
  * nova.quota, cinder.quota, neutron.quota, octavia.quota: what the project may use. Captured always, as far as the credentials may read
  * them; set by an administrator only. Limits of what the target does not have, such as a volume type's, are left out.
+ *
+ * A restore only raises them at first, for what it is going to make, and sets them as they were when all of that is done.
  */
 
-import { EMPTY_STATS } from "@permafrost/model";
+import { EMPTY_STATS, type PlannedResource, resourceKeyText } from "@permafrost/model";
 import type { Cloud, ServiceType } from "@permafrost/openstack";
 import { CodedError, type Json, type JsonObject } from "@permafrost/std";
 import { fieldDifferences } from "./compare.ts";
+import { higher } from "./plan-quotas.ts";
 import type {
   Context,
+  FinishInput,
   Found,
   PlanInput,
   Planned,
@@ -57,19 +61,27 @@ export const quotas: readonly ResourceType<QuotaDocument>[] = KINDS.map((kind) =
     if (differences.length === 0) return { action: "reuse", reason: "the same limits", dependsOn: [], targetId };
     if (!cloud.roles.has("admin"))
       return { action: "skip", reason: `${NEEDS_ADMIN}: ${differences.join("; ")}`, dependsOn: [], targetId };
-    return { action: "update", reason: differences.join("; "), dependsOn: [], targetId };
+    return { action: "update", reason: differences.join("; "), dependsOn: [], finishAfter: [], around: true, targetId };
   },
 
   async restore(context: Context, { resource, document }: RestoreInput<QuotaDocument>): Promise<Restored> {
     const { cloud } = context;
     if (resource.action === "update") {
       const there = (await limitsOf(cloud, kind)) ?? {};
-      const wanted = common(document.limits, there);
       await context.journal.noteChanged(kind.type, resource.id, cloud.projectId, { limits: there });
-      const changes = Object.fromEntries(Object.entries(wanted).filter(([name, limit]) => there[name] !== limit));
-      await set(cloud, kind, changes);
+      const raised = Object.entries(common(document.limits, there)).map(([name, limit]) => [
+        name,
+        higher(limit, there[name] ?? limit),
+      ]);
+      await set(cloud, kind, changesOf(Object.fromEntries(raised), there));
     }
     return { targetId: cloud.projectId, stats: EMPTY_STATS };
+  },
+
+  async finish({ cloud }: Context, { document }: FinishInput<QuotaDocument>): Promise<readonly string[]> {
+    const there = (await limitsOf(cloud, kind)) ?? {};
+    await set(cloud, kind, changesOf(common(document.limits, there), there));
+    return [];
   },
 
   async verify({ cloud }: Context, { document }: VerifyInput<QuotaDocument>) {
@@ -89,6 +101,25 @@ export const quotas: readonly ResourceType<QuotaDocument>[] = KINDS.map((kind) =
     reported: { "limits of volume types and resources that the target lacks": "there is nothing to limit" },
   },
 }));
+
+/** By service, the limits that a plan sets. */
+export function raisedBy(
+  plan: readonly PlannedResource[],
+  documents: ReadonlyMap<string, Json>,
+): ReadonlyMap<ServiceType, QuotaDocument["limits"]> {
+  const updates = plan.filter((r) => r.action === "update");
+  return new Map(
+    KINDS.flatMap(({ type, service }) => {
+      const update = updates.find((r) => r.type === type);
+      const document = update && (documents.get(resourceKeyText(update)) as QuotaDocument | undefined);
+      return document === undefined ? [] : [[service, document.limits] as const];
+    }),
+  );
+}
+
+function changesOf(wanted: QuotaDocument["limits"], there: QuotaDocument["limits"]): Record<string, number> {
+  return Object.fromEntries(Object.entries(wanted).filter(([name, limit]) => there[name] !== limit));
+}
 
 async function set(cloud: Cloud, kind: QuotaKind, limits: Readonly<Record<string, number>>): Promise<void> {
   if (Object.keys(limits).length === 0) return;

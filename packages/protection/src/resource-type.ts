@@ -104,6 +104,8 @@ export interface Planned {
   readonly finishAfter?: readonly string[];
   /** `type/source id` of those whose `finish` step waits until this is made: a subnet's DHCP server must not take a port's address. */
   readonly holdsFinishOf?: readonly string[];
+  /** It is made before all others and finished after all others. */
+  readonly around?: true;
   readonly targetId?: string;
   /** Another name than the captured one; see `restoredName`. */
   readonly targetName?: string;

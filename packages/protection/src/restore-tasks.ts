@@ -12,6 +12,7 @@ import { CodedError, isoTime, type Json } from "@permafrost/std";
 import { withoutCycles } from "./dependency-cycles.ts";
 import { quotaProblems } from "./plan-quotas.ts";
 import { pullIn } from "./pull-in.ts";
+import { raisedBy } from "./quotas.ts";
 import { checkMapKinds } from "./reference-kinds.ts";
 import { References } from "./resolve-reference.ts";
 import type { Context, PlanScope } from "./resource-type.ts";
@@ -83,6 +84,7 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
       actionReason: decided.reason,
       dependsOn: decided.dependsOn,
       ...(decided.finishAfter === undefined ? {} : { finishAfter: decided.finishAfter }),
+      ...(decided.around === undefined ? {} : { around: decided.around }),
       ...(decided.targetName === undefined ? {} : { targetName: decided.targetName }),
       warnings: decided.warnings ?? [],
       ...(decided.targetId === undefined ? {} : { targetId: decided.targetId }),
@@ -97,7 +99,7 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
     projectName: context.cloud.projectName,
     resources: withoutCycles(resources.map((r) => held(r, holds.get(resourceKeyText(r)) ?? []))),
     references: await references.all(),
-    problems: await quotaProblems(context.cloud, uses),
+    problems: await quotaProblems(context.cloud, uses, raisedBy(resources, documents)),
   };
 }
 
