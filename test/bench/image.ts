@@ -2,14 +2,12 @@
  * Generated disk images: everything follows from (profile, seed, size), and the SHA-256 says whether two machines had the same bytes.
  *
  * Extents are 4 KiB aligned, not 64 KiB: a real file system does not know our block size. A repeated extent copies earlier bytes of the
- * same image. An image is written once and kept beside its hash; a changed one is a copy with some blocks replaced.
+ * same image. An image is written once and kept beside its hash.
  */
 
 import { createHash } from "node:crypto";
 import {
   closeSync,
-  constants,
-  copyFileSync,
   existsSync,
   fstatSync,
   openSync,
@@ -23,7 +21,6 @@ import { fillCompressible, fillRandom, fillText } from "./content.ts";
 import { Xoshiro } from "./xoshiro.ts";
 
 const PAGE_BYTES = 4_096;
-const BLOCK_BYTES = 65_536;
 const EXTENT_MEDIAN_BYTES = 96 * 1024;
 const EXTENT_SIGMA = 1.4;
 const EXTENT_BYTES_MAX = 64 << 20;
@@ -32,6 +29,9 @@ const PIECE_BYTES = 1 << 20;
 /** Share of the bytes; the rest is compressible. */
 export const PROFILES = {
   "vm-base": { zero: 0.35, repeated: 0.05, random: 0.12, text: 0.06 },
+  "vm-db": { zero: 0.15, repeated: 0.02, random: 0.2, text: 0.03 },
+  "vm-media": { zero: 0.1, repeated: 0, random: 0.85, text: 0 },
+  "brief-40": { zero: 0.3, repeated: 0.28, random: 0, text: 0 },
 } as const;
 
 export interface GeneratedImage {
@@ -90,31 +90,7 @@ export function generateImage(options: ImageOptions): GeneratedImage {
   } finally {
     closeSync(fd);
   }
-  return keep(next, file, sizeBytes);
-}
-
-/** `M1-64k`: a copy in which 1 % of the 64 KiB blocks, scattered, are replaced by compressible bytes. */
-export function changeBlocks(image: GeneratedImage, file: string, seed: string): GeneratedImage {
-  const known = knownImage(file, image.sizeBytes);
-  if (known !== undefined) return known;
-  const random = new Xoshiro(`M1-64k/${seed}/${image.sha256}`);
-  const next = `${file}.new`;
-  copyFileSync(image.file, next, constants.COPYFILE_FICLONE);
-  const blocks = Math.floor(image.sizeBytes / BLOCK_BYTES);
-  const chosen = new Set<number>();
-  while (chosen.size < Math.max(1, Math.round(blocks / 100))) chosen.add(random.below(blocks));
-  const fd = openSync(next, "r+");
-  try {
-    for (const block of chosen)
-      writeAll(
-        fd,
-        filled(BLOCK_BYTES, (out) => fillCompressible(out, random)),
-        block * BLOCK_BYTES,
-      );
-  } finally {
-    closeSync(fd);
-  }
-  return keep(next, file, image.sizeBytes);
+  return keepImage(next, file, sizeBytes);
 }
 
 /** SHA-256 of a whole file. */
@@ -130,7 +106,8 @@ export function sha256OfFile(file: string): string {
   }
 }
 
-function knownImage(file: string, sizeBytes: number): GeneratedImage | undefined {
+/** The image that was made before, if it has this size. */
+export function knownImage(file: string, sizeBytes: number): GeneratedImage | undefined {
   if (!existsSync(file) || !existsSync(`${file}.sha256`)) return undefined;
   const fd = openSync(file, "r");
   const found = fstatSync(fd).size;
@@ -138,7 +115,8 @@ function knownImage(file: string, sizeBytes: number): GeneratedImage | undefined
   return found === sizeBytes ? { file, sizeBytes, sha256: readFileSync(`${file}.sha256`, "utf8").trim() } : undefined;
 }
 
-function keep(next: string, file: string, sizeBytes: number): GeneratedImage {
+/** Puts a finished image in place, with its hash beside it. */
+export function keepImage(next: string, file: string, sizeBytes: number): GeneratedImage {
   const sha256 = sha256OfFile(next);
   renameSync(next, file);
   writeFileSync(`${file}.sha256`, `${sha256}\n`);
@@ -150,7 +128,7 @@ function extentBytes(random: Xoshiro): number {
   return Math.min(EXTENT_BYTES_MAX, Math.max(1, Math.round(bytes / PAGE_BYTES)) * PAGE_BYTES);
 }
 
-function filled(length: number, fill: (out: Buffer) => void): Buffer {
+export function filled(length: number, fill: (out: Buffer) => void): Buffer {
   const out = Buffer.allocUnsafe(length);
   fill(out);
   return out;
@@ -167,6 +145,6 @@ function copyEarlier(fd: number, random: Xoshiro, at: number, length: number): v
   }
 }
 
-function writeAll(fd: number, bytes: Buffer, position: number): void {
+export function writeAll(fd: number, bytes: Buffer, position: number): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }

@@ -18,19 +18,19 @@ export interface Measured {
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Standard output is thrown away unread. */
-  readonly discard?: boolean;
+  /** Standard output goes into this file. */
+  readonly output?: string;
 }
 
 const OUTPUT_BYTES_MAX = 64 << 20;
 
 /** Runs a command to its end; throws with what it said when it fails. */
 export function measureCommand(command: readonly string[], options: CommandOptions = {}): Measured {
-  const script = `TIMEFORMAT='permafrost-time %U %S %R'; time "$@"${options.discard ? " >/dev/null" : ""}`;
+  const script = `TIMEFORMAT='permafrost-time %U %S %R'; time "$@"${options.output === undefined ? "" : ' >"$BENCH_OUTPUT"'}`;
   const child = spawnSync("bash", ["-c", script, "bash", ...command], {
     encoding: "utf8",
     maxBuffer: OUTPUT_BYTES_MAX,
-    env: { ...process.env, LC_ALL: "C", ...options.env },
+    env: { ...process.env, LC_ALL: "C", BENCH_OUTPUT: options.output ?? "", ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   const times = /permafrost-time ([\d.]+) ([\d.]+) ([\d.]+)\s*$/.exec(child.stderr);
