@@ -128,6 +128,28 @@ describe("as an administrator", () => {
     expect(there.volumes.quota(project?.id ?? "").volumes).not.toBe(7);
   });
 
+  it("applied again hands over the same password, and takes nothing from who has been let in since", async () => {
+    const target = { cloud: "there", project: "acme", grant: true };
+    const people = { include: ["keystone.user"], exclude: [] };
+    const planned = await cluster.plan(point, target, { selection: people });
+    const lost = there.faults.add({
+      match: { service: "identity", method: "POST", path: /\/users$/ },
+      action: { drop: "after" },
+    });
+    const first = await cluster.apply(planned);
+    expect(lost.hits).toBe(1);
+    const password = (ended: Ended, name: string) => ended.of("keystone.user", name).oneTimePassword;
+    for (const name of ["ada", "bob"]) expect(userThere(name)?.password).toBe(password(first, name));
+    Object.assign(userThere("ada") ?? {}, { enabled: true, password: "her own" });
+    const again = await cluster.apply(planned);
+    expect(again.record.state).toBe("succeeded");
+    for (const name of ["ada", "bob"]) expect(password(again, name)).toBe(password(first, name));
+    expect(userThere("ada")).toMatchObject({ enabled: true, password: "her own" });
+    expect(userThere("bob")?.password).toBe(password(first, "bob"));
+    await cluster.undo(again);
+    expect(["ada", "bob"].map(userThere)).toEqual([undefined, undefined]);
+  });
+
   it("a role that the target lacks is a conflict that says how to map it, and the map is taken", async () => {
     const observer = there.identities.roleByName("observer");
     there.identities.roles.delete(observer.id);

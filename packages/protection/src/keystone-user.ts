@@ -43,6 +43,9 @@ export type UserDocument = {
 
 const TYPE = "keystone.user";
 
+/** What the ledger knows of a user that is being made. A type, not an interface: it must be assignable to JSON. */
+type Detail = { readonly name: string; readonly domainId: string; readonly oneTimePassword: string };
+
 export const keystoneUser: ResourceType<UserDocument> = {
   type: TYPE,
 
@@ -103,25 +106,30 @@ export const keystoneUser: ResourceType<UserDocument> = {
     const { user } = document;
     const domainId = await targetDomain(cloud, options.maps, document.domainName);
     const name = mappedName(String(user.name), options.maps.user);
-    const noted = await journal.find(TYPE, resource.id);
-    const known = noted === undefined ? undefined : await ifThere(users.get(noted));
-    // Letters of both cases, digits and a sign: what password rules usually ask for.
-    const oneTimePassword = `Pf-${randomId()}`;
-    const id =
-      known !== undefined && noted !== undefined
-        ? noted
-        : await ledger.obtain(
-            TYPE,
-            resource.id,
-            async (mark) => {
-              const fields = { ...wanted(document, cloud), name, domain_id: domainId, enabled: false, description: mark };
-              return String((await users.create({ ...fields, password: oneTimePassword })).id);
-            },
-            { name, domainId },
-          );
-    await journal.note(TYPE, resource.id, id);
-    // An attempt that died took its password with it: this one's is the one that is handed over.
-    await users.update(id, { description: user.description ?? "", password: oneTimePassword });
+    const description = user.description ?? "";
+    const mark = ledger.nameOf(TYPE, resource.id);
+    const noted = await journal.entry(TYPE, resource.id);
+    const known = noted === undefined ? undefined : await ifThere(users.get(noted.targetId));
+    if (noted !== undefined && known !== undefined) {
+      // Somebody may have let the user in by now, with another password: what was handed over stays what it was.
+      if (known.description === mark) await users.update(noted.targetId, { description });
+      const { targetId, oneTimePassword } = noted;
+      return { targetId, stats: EMPTY_STATS, ...(oneTimePassword === undefined ? {} : { oneTimePassword }) };
+    }
+    const earlier = (await ledger.detailOf(TYPE, resource.id)) as Detail | undefined;
+    // Letters of both cases, digits and a sign: what password rules usually ask for. An attempt that died may have made the user with its own.
+    const oneTimePassword = earlier?.oneTimePassword ?? `Pf-${randomId()}`;
+    const id = await ledger.obtain(
+      TYPE,
+      resource.id,
+      async () => {
+        const fields = { ...wanted(document, cloud), name, domain_id: domainId, enabled: false, description: mark };
+        return String((await users.create({ ...fields, password: oneTimePassword })).id);
+      },
+      { name, domainId, oneTimePassword } satisfies Detail,
+    );
+    await journal.note(TYPE, resource.id, id, { oneTimePassword });
+    await users.update(id, { description });
     return { targetId: id, stats: EMPTY_STATS, oneTimePassword };
   },
 
@@ -140,7 +148,7 @@ export const keystoneUser: ResourceType<UserDocument> = {
       kind: TYPE,
       order: 0,
       find: async (mark, detail) => {
-        const { name, domainId } = detail as { name: string; domainId: string };
+        const { name, domainId } = detail as Detail;
         const found = await named(cloud, name, domainId);
         return found?.description === mark ? [{ id: String(found.id), usable: true }] : [];
       },

@@ -11,6 +11,8 @@ export interface JournalEntry {
   readonly targetId: string;
   /** Set for what was there before the restore and was changed by it: how it was. */
   readonly before?: JsonObject;
+  /** Of a user that was made. Records are sealed. */
+  readonly oneTimePassword?: string;
 }
 
 const HEX_MAX = 256;
@@ -34,11 +36,11 @@ export class RestoreJournal {
     return known === undefined ? undefined : entryOf(known.value);
   }
 
-  async note(type: string, sourceId: string, targetId: string): Promise<void> {
+  async note(type: string, sourceId: string, targetId: string, more: Pick<JournalEntry, "oneTimePassword"> = {}): Promise<void> {
     const key = this.#keyOf(type, sourceId);
     const known = await this.#records.get(key);
     if (known !== undefined && entryOf(known.value)?.targetId === targetId) return;
-    await this.#records.put(key, (known?.version ?? 0n) + 1n, utf8(JSON.stringify({ type, sourceId, targetId })));
+    await this.#records.put(key, (known?.version ?? 0n) + 1n, utf8(JSON.stringify({ type, sourceId, targetId, ...more })));
   }
 
   /** Before the first change of what the restore did not make: a later attempt finds it changed already and does not write. */
@@ -68,6 +70,7 @@ export class RestoreJournal {
 }
 
 function entryOf(value: Uint8Array): JournalEntry | undefined {
-  const { targetId, before } = JSON.parse(fromUtf8(value)) as Partial<JournalEntry>;
-  return targetId === undefined ? undefined : { targetId, ...(before === undefined ? {} : { before }) };
+  const { targetId, before, oneTimePassword } = JSON.parse(fromUtf8(value)) as Partial<JournalEntry>;
+  if (targetId === undefined) return undefined;
+  return { targetId, ...(before === undefined ? {} : { before }), ...(oneTimePassword === undefined ? {} : { oneTimePassword }) };
 }
