@@ -53,6 +53,27 @@ describe("a target that lacks something", () => {
   });
 });
 
+describe("a conflict that is found after who names it was planned", () => {
+  it("is left out of that, which is restored all the same", async () => {
+    const net = projects.fake.network;
+    const group = (name: string) => seedRow(net, "security_group", projects.sourceId, { name }).id;
+    const [first, second] = [group("names-the-other"), group("is-there-already")];
+    const rule = { direction: "ingress", ethertype: "IPv4", security_group_id: first };
+    seedRow(net, "security_group_rule", projects.sourceId, { ...rule, protocol: "tcp", remote_group_id: second });
+    seedRow(net, "security_group_rule", projects.sourceId, { ...rule, protocol: "udp", remote_ip_prefix: "10.0.0.0/8" });
+    seedRow(net, "security_group", projects.targetId, { name: "is-there-already" });
+    const points = await restorePoint(projects, ["neutron.security-group"]);
+    const plan = await planned(projects, points, { onConflict: "fail" });
+    const naming = plan.resources.find((r) => r.name === "names-the-other");
+    expect(plan.resources.find((r) => r.name === "is-there-already")?.action).toBe("conflict");
+    expect(naming?.warnings.join()).toContain("neutron.security-group is-there-already cannot be restored");
+    const restored = await applied(projects, plan, { onConflict: "fail" });
+    const made = restored.made.find((r) => r.name === "names-the-other")?.targetId;
+    const rules = net.all("security_group_rule").filter((row) => row.fields.security_group_id === made);
+    expect(rules.filter((row) => row.fields.direction === "ingress").map((row) => row.fields.protocol)).toEqual(["udp"]);
+  });
+});
+
 describe("a network of that name", () => {
   it.each([
     ["create", "create"],

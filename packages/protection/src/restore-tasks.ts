@@ -90,7 +90,7 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
       ...(decided.targetId === undefined ? {} : { targetId: decided.targetId }),
     });
   }
-  const resources = [...planned.values()];
+  const resources = withoutConflicts([...planned.values()]);
   const uses = resources
     .filter((r) => r.action === "create")
     .flatMap((r) => resourceType(r.type).quota?.(documents.get(resourceKeyText(r)) ?? null) ?? []);
@@ -101,6 +101,21 @@ async function plan(task: Extract<Task, { kind: "plan" }>, context: Context): Pr
     references: await references.all(),
     problems: await quotaProblems(context.cloud, uses, raisedBy(resources, documents)),
   };
+}
+
+/** What a finish step names may turn out to be a conflict later in the plan: it is left out there, as what the target does not have. */
+function withoutConflicts(resources: readonly PlannedResource[]): PlannedResource[] {
+  const inConflict = new Map(resources.filter((r) => r.action === "conflict").map((r) => [resourceKeyText(r), r]));
+  return resources.map((resource) => {
+    const lost = (resource.finishAfter ?? []).filter((name) => inConflict.has(name.replace(/#.*/, "")));
+    if (lost.length === 0 || resource.action === "conflict") return resource;
+    const named = lost.map((name) => inConflict.get(name.replace(/#.*/, ""))).map((r) => `${r?.type} ${r?.name}`);
+    return {
+      ...resource,
+      finishAfter: (resource.finishAfter ?? []).filter((name) => !lost.includes(name)),
+      warnings: [...resource.warnings, ...named.map((one) => `${one} cannot be restored: what names it is left out`)],
+    };
+  });
 }
 
 /** A resource, and those that its finish step waits for without knowing them; who needs it finished then waits for them, too. */
