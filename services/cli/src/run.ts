@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { addBackupCommand } from "./commands/backup.ts";
 import type { Bind } from "./commands/command.ts";
 import { addCompletion } from "./commands/completion.ts";
+import { addForgetCommand } from "./commands/forget.ts";
 import { addRepositoryCommands } from "./commands/repository.ts";
 import { addRestoreCommand } from "./commands/restore.ts";
 import { addRoleCommands } from "./commands/roles.ts";
@@ -90,6 +91,7 @@ function createProgram(context: CliContext, written: Promise<void>[], onResult: 
   addRepositoryCommands(program, bind);
   addBackupCommand(program, bind);
   addSessionCommands(program, bind);
+  addForgetCommand(program, bind);
   addRestoreCommand(program, bind);
   addRoleCommands(program, bind);
   addCompletion(program);

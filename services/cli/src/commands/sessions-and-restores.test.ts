@@ -171,24 +171,6 @@ test("check names what is damaged", async () => {
   expect(world.stderr.text).not.toContain("Mismatch");
 });
 
-test("forget asks, and removes exactly what it showed", async () => {
-  const world = createWorld({ stdinIsTerminal: true, confirms: [false, true, undefined] });
-  expect(await world.run("forget", "2026")).toBe(1);
-  expect(world.cluster.calls.map((call) => call.request)).toEqual([{ sessionIds: ["2026"], dryRun: true, force: false }]);
-  expect(await world.run("forget", "2026")).toBe(0);
-  const exactly = { sessionIds: ["20261123T170000Z-0a1b2c3d"], dryRun: false };
-  expect(world.cluster.requestOf("forgetSession")).toEqual({ ...exactly, force: false });
-  expect(await world.run("forget", "2026")).toBe(130);
-  const pipe = createWorld();
-  expect(await pipe.run("forget", "2026", "--yes", "--force", "-q", "-f", "csv")).toBe(0);
-  expect(pipe.cluster.requestOf("forgetSession")).toEqual({ ...exactly, force: true });
-  pipe.stdout.text = "";
-  expect(await pipe.run("forget", "2026")).toBe(2);
-  expect(await pipe.run("forget", "2026", "--dry-run", "-f", "value", "-c", "ID")).toBe(0);
-  expect(await pipe.run("forget", "2026", "--yes", "-q", "-f", "value", "-c", "ID")).toBe(0);
-  expect(pipe.stdout.text).toBe("20261123T170000Z-0a1b2c3d\n20261123T170000Z-0a1b2c3d\n");
-});
-
 test.each([
   [["backup"], "No repository"],
   [["backup", ...REPO], "No cloud"],

@@ -1,11 +1,9 @@
-/** `permafrost sessions`, `session show|cancel`, `resources`, `check` and `forget`. */
+/** `permafrost sessions`, `session show|cancel`, `resources` and `check`. */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Session } from "../api.ts";
 import { EXIT } from "../exit-codes.ts";
-import { usageError } from "../failure.ts";
 import { followSession, listResources } from "../follow.ts";
-import { interrupted } from "../interrupts.ts";
 import { collect, wholeNumber, withConnection, withOutput, withRepository } from "../options.ts";
 import { reportOutcome, sayResourceProblems } from "../outcome.ts";
 import { RESOURCE_COLUMNS, SESSION_COLUMNS, SESSION_SHOW_COLUMNS, tableColumnsOf } from "../output/rows.ts";
@@ -107,40 +105,6 @@ export function addSessionCommands(program: Command, bind: Bind): void {
     );
     const followed = await followSession(run, cluster, sessionId);
     return reportOutcome(run, followed);
-  });
-
-  const forget = program
-    .command("forget")
-    .description("remove restore points and the records of other sessions")
-    .argument("<session...>", "ids or unambiguous prefixes")
-    .option("--dry-run", "only say what would go")
-    .option("--force", "also restores whose changes could then no more be taken back")
-    .option("--yes", "do not ask");
-  bind(withOutput(withConnection(forget)), SESSION_COLUMNS, async (run, references, command) => {
-    const { dryRun, yes, force = false } = command.opts<{ dryRun?: boolean; yes?: boolean; force?: boolean }>();
-    const cluster = await run.cluster();
-    const sessionIds = [...references];
-    const planned = await cluster.sessions.forgetSession({ sessionIds, dryRun: true, force });
-    if (dryRun) {
-      await run.printList(planned.sessions, SESSION_COLUMNS);
-      return EXIT.ok;
-    }
-    if (!yes) {
-      if (!run.context.stdinIsTerminal)
-        throw usageError("Forgetting cannot be undone", "Say --yes, or --dry-run to see what would go.");
-      const names = planned.sessions.map((one) => one.id).join(", ");
-      const answer = await run.context.confirm(`Forget ${names}? This cannot be undone.`);
-      if (answer === undefined) throw interrupted();
-      if (!answer) return run.end(EXIT.failed, "nothing was forgotten");
-    }
-    // By full id: what is removed is exactly what was shown.
-    const { sessions: gone } = await cluster.sessions.forgetSession({
-      sessionIds: planned.sessions.map((one) => one.id),
-      dryRun: false,
-      force,
-    });
-    await run.printList(gone, SESSION_COLUMNS);
-    return EXIT.ok;
   });
 }
 
