@@ -9,9 +9,13 @@ for option in "$@"; do
   esac
 done
 if ! command -v docker >/dev/null || ! exists; then say "$name does not exist"; exit 0; fi
-docker stop -t 60 "$name" >/dev/null
-if [ -n "$keep" ]; then say "$name is stopped; lab up starts it again with its data"; exit 0; fi
-docker rm -v "$name" >/dev/null
+if [ -n "$keep" ]; then
+  docker stop -t 60 "$name" >/dev/null
+  say "$name is stopped; lab up starts it again with its data"
+  exit 0
+fi
+# Its data goes as well: nothing needs to be stopped in order.
+docker rm -f -v "$name" >/dev/null
 rm -rf "$out"
 [ -n "$(docker ps -aq -f "network=$network")" ] || docker network rm "$network" >/dev/null 2>&1 || true
 say "$name is removed with its data"
