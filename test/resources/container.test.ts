@@ -225,10 +225,12 @@ describe("restore", () => {
   });
 
   it("leaves out what has expired since, and says so", async () => {
-    put("short", noise("short", 10), { headers: { "x-delete-at": String(Math.floor(Date.now() / 1000) + 1) } });
+    // Whole seconds, and far enough away that the backup surely comes before.
+    const expiresAt = Math.floor(Date.now() / 1000) + 5;
+    put("short", noise("short", 10), { headers: { "x-delete-at": String(expiresAt) } });
     put("long", noise("long", 10));
     const resource = named(await backup(), container);
-    await new Promise((resolve) => setTimeout(resolve, 2100));
+    await new Promise((resolve) => setTimeout(resolve, expiresAt * 1000 - Date.now() + 100));
     const restored = await projects.restore(resource);
     expect(restored.warnings).toEqual([`${container}/short has expired and is not restored`]);
     expect(Object.keys(shape(projects.targetId))).toEqual(["long"]);
