@@ -4,6 +4,7 @@ import type { StreamRoot } from "@permafrost/model";
 import type { Cloud, Volume } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { hardware, isReadonly, mapped, targetSizeGiB, userMetadata, type VolumeDocument } from "./cinder-volume-document.ts";
+import { mappedTypeName } from "./cinder-volume-type-choice.ts";
 import { hasKey, KEY_PROPERTY, storeKey, TEMPORARY_KEY } from "./encryption-key.ts";
 import { counted } from "./glance-image.ts";
 import { restoredName } from "./name-conflict.ts";
@@ -15,7 +16,7 @@ export async function makeVolume(context: Context, { resource, document, options
   const { cloud, ledger, signal } = context;
   const data = resource.streams.data;
   const zone = mapped(options.maps.zone, document.availabilityZone);
-  const type = mapped(options.maps["volume-type"], document.volumeType);
+  const type = mappedTypeName(options.maps, document.volumeType) ?? document.volumeType;
   let imageId: string | undefined;
   const keyId =
     data !== undefined && document.key !== undefined ? await storeKey(context, resource.id, document.key) : document.keyId;

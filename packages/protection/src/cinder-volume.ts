@@ -11,6 +11,8 @@ import type { Cloud } from "@permafrost/openstack";
 import { CodedError, isoTime, mapPool, retry } from "@permafrost/std";
 import { comparable, describe, mapped, targetSizeGiB, type VolumeDocument } from "./cinder-volume-document.ts";
 import { finishVolume, lostKey, makeVolume, withoutEncryption } from "./cinder-volume-restore.ts";
+import { volumeTypeKey } from "./cinder-volume-type.ts";
+import { mappedTypeName } from "./cinder-volume-type-choice.ts";
 import { fieldDifferences, firstDifference } from "./compare.ts";
 import { readKey } from "./encryption-key.ts";
 import { toFailureOf } from "./failure.ts";
@@ -24,6 +26,7 @@ import type {
   Found,
   PlanInput,
   Planned,
+  PlanScope,
   ResourceType,
   Restored,
   RestoreInput,
@@ -99,13 +102,17 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     { service: "block-storage", limit: "gigabytes", amount: sizeGiB },
   ],
 
-  async plan(context: Context, { resource, document, options }: PlanInput<VolumeDocument>): Promise<Planned> {
+  needs: ({ volumeType }) => (volumeType === "" ? [] : [volumeTypeKey(volumeType)]),
+
+  async plan(context: Context, { resource, document, options }: PlanInput<VolumeDocument>, scope: PlanScope): Promise<Planned> {
     const { cloud } = context;
     const name = restoredName(document.name, resource, options);
-    const type = mapped(options.maps["volume-type"], document.volumeType);
+    const type = mappedTypeName(options.maps, document.volumeType) ?? document.volumeType;
+    const typeKey = volumeTypeKey(document.volumeType);
+    const dependsOn = scope.planned(typeKey)?.action === "create" ? [typeKey] : [];
     const zone = mapped(options.maps.zone, document.availabilityZone);
     const types = await cloud.volume.listTypes();
-    if (type !== "" && !types.some((t) => t.name === type)) {
+    if (type !== "" && dependsOn.length === 0 && !types.some((t) => t.name === type)) {
       return {
         action: "conflict",
         reason: `the target has no volume type ${type} (it has ${types.map((t) => t.name).join(", ")}): map it with --map volume-type:${document.volumeType}=NEW`,
@@ -129,7 +136,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const warnings = resource.streams.data === undefined ? ["The backup has no data of this volume: it is created empty"] : [];
     return {
       ...decideByName("volume", name, existing, options.onConflict, context.sessionId),
-      dependsOn: [],
+      dependsOn,
       warnings: sizeGiB === document.sizeGiB ? warnings : [...warnings, grown],
     };
   },
@@ -159,7 +166,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
       ...document,
       name: restoredName(document.name, resource, options),
       sizeGiB: targetSizeGiB(document, resource.streams.data),
-      volumeType: mapped(options.maps["volume-type"], document.volumeType),
+      volumeType: mappedTypeName(options.maps, document.volumeType) ?? document.volumeType,
       availabilityZone: mapped(options.maps.zone, document.availabilityZone),
     });
     const mismatches = fieldDifferences(expected, comparable(describe(volume)));

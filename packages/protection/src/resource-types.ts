@@ -4,6 +4,7 @@ import { CodedError, type Json } from "@permafrost/std";
 import { barbicanContainer } from "./barbican-container.ts";
 import { barbicanSecret } from "./barbican-secret.ts";
 import { cinderVolume } from "./cinder-volume.ts";
+import { cinderVolumeType } from "./cinder-volume-type.ts";
 import { designateZone } from "./designate-zone.ts";
 import { fwaasGroup } from "./fwaas-group.ts";
 import { fwaasPolicy } from "./fwaas-policy.ts";
@@ -75,6 +76,7 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(neutronRbacPolicy),
   listed(neutronMeteringLabel),
   listed(glanceImage),
+  listed(cinderVolumeType),
   listed(cinderVolume),
   listed(novaServer),
   listed(fwaasRule),

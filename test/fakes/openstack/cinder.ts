@@ -6,10 +6,11 @@
 import { VolumeActions } from "./cinder-actions.ts";
 import { type CinderCall, cinderFault, fail, forbid } from "./cinder-call.ts";
 import { SnapshotRoutes } from "./cinder-snapshots.ts";
+import { TypeRoutes } from "./cinder-types.ts";
 import { type CinderState, checkMetadata, VolumeRoutes } from "./cinder-volumes.ts";
 import { type Call, json, Refusal, type Reply, type ServiceHandler } from "./http.ts";
 import type { Identities } from "./tokens.ts";
-import type { Snapshot, Volume, VolumeType } from "./volumes.ts";
+import type { Snapshot, Volume } from "./volumes.ts";
 import { page } from "./webob.ts";
 
 const COLLECTIONS = [
@@ -50,6 +51,7 @@ export class Cinder implements ServiceHandler {
   readonly #volumes: VolumeRoutes;
   readonly #snapshots: SnapshotRoutes;
   readonly #actions: VolumeActions;
+  readonly #types: TypeRoutes;
   readonly #keystoneUrl: () => string;
   readonly #maxMinor: number;
 
@@ -60,6 +62,7 @@ export class Cinder implements ServiceHandler {
     this.#maxMinor = maxMinor;
     this.#volumes = new VolumeRoutes(state);
     this.#snapshots = new SnapshotRoutes(state, this.#volumes);
+    this.#types = new TypeRoutes(state);
     this.#actions = new VolumeActions(state, this.#volumes);
   }
 
@@ -105,7 +108,8 @@ export class Cinder implements ServiceHandler {
     if ((SINCE[top] ?? 0) > view.version) fail(404, "The resource could not be found.");
     if (top === "volumes") return this.#volume(context, id, sub, key);
     if (top === "snapshots") return this.#snapshot(context, id, sub, key);
-    if (top === "types") return this.#types(id, context.admin);
+    if (top === "types") return this.#types.types(context);
+    if (top === "qos-specs") return this.#types.qosSpecs(context);
     if (top === "limits") return json(200, { limits: { rate: [], absolute: this.#limits(context.projectId) } });
     if (top === "os-quota-sets") return this.#quotas(context, id ?? "");
     if (top === "os-availability-zone") {
@@ -122,7 +126,6 @@ export class Cinder implements ServiceHandler {
         "scheduler-stats": "pools",
         "os-volume-transfer": "transfers",
         "volume-transfers": "transfers",
-        "qos-specs": "qos_specs",
       }[top] ?? top;
     return json(200, { [plural]: [] });
   }
@@ -171,22 +174,6 @@ export class Cinder implements ServiceHandler {
     if (method === "GET") return json(200, { meta: { [key]: owner.metadata[key] } });
     delete owner.metadata[key];
     return { status: 200, headers: { "content-type": "text/html; charset=UTF-8", "content-length": "0" } };
-  }
-
-  #types(id: string | undefined, admin: boolean): Reply {
-    const view = (type: VolumeType) => ({
-      id: type.id,
-      name: type.name,
-      is_public: true,
-      description: type.description,
-      extra_specs: type.extraSpecs,
-      ...(admin ? { qos_specs_id: null } : {}),
-    });
-    const { types, defaultType } = this.#state.volumes;
-    if (id === undefined)
-      return json(200, { volume_types: types.map((type) => ({ ...view(type), "os-volume-type-access:is_public": true })) });
-    const type = id === "default" ? defaultType : types.find((each) => each.id === id);
-    return type === undefined ? fail(404, `Volume type ${id} could not be found.`) : json(200, { volume_type: view(type) });
   }
 
   #limits(projectId: string): Record<string, number | undefined> {

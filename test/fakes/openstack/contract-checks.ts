@@ -4,6 +4,7 @@ import type { Check } from "./contract.ts";
 import { barbicanChecks } from "./contract-barbican.ts";
 import { cinderChecks } from "./contract-cinder.ts";
 import { cinderActionChecks } from "./contract-cinder-actions.ts";
+import { cinderTypeChecks } from "./contract-cinder-types.ts";
 import { designateChecks } from "./contract-designate.ts";
 import { firewallChecks } from "./contract-firewall.ts";
 import { glanceChecks } from "./contract-glance.ts";
@@ -29,6 +30,7 @@ export const CHECKS: readonly Check[] = [
   ...keystoneChecks,
   ...glanceChecks,
   ...cinderChecks,
+  ...cinderTypeChecks,
   ...cinderActionChecks,
   ...swiftChecks,
   ...novaChecks,

@@ -11,10 +11,22 @@ import { cinderTime, uuid } from "./ids.ts";
 
 export interface VolumeType {
   readonly id: string;
+  name: string;
+  description: string | null;
+  readonly extraSpecs: Record<string, string>;
+  isPublic: boolean;
+  /** Ids of the projects that may use it though it is not public. */
+  readonly access: Set<string>;
+  encryption: Record<string, unknown> | undefined;
+  encrypted: boolean;
+  qosSpecsId: string | null;
+}
+
+export interface QosSpecs {
+  readonly id: string;
   readonly name: string;
-  readonly description: string;
-  readonly extraSpecs: Readonly<Record<string, string>>;
-  readonly encrypted: boolean;
+  readonly consumer: string;
+  readonly specs: Readonly<Record<string, string>>;
 }
 
 export interface Volume {
@@ -74,6 +86,7 @@ export class Volumes {
   readonly volumes = new Map<string, Volume>();
   readonly snapshots = new Map<string, Snapshot>();
   readonly types: VolumeType[];
+  readonly qosSpecs: QosSpecs[] = [];
   readonly zones = ["nova"];
   readonly #quotas = new Map<string, Quota>();
   readonly #clock: Clock;
@@ -86,18 +99,16 @@ export class Volumes {
     this.#clock = clock;
     this.#keys = keys;
     this.bytesPerGib = bytesPerGib;
-    const type = (name: string, description: string, extraSpecs: Record<string, string> = {}, encrypted = false): VolumeType => ({
-      id: uuid(),
-      name,
-      description,
-      extraSpecs,
-      encrypted,
+    const type = (name: string, description: string, extraSpecs: Record<string, string> = {}): VolumeType => ({
+      ...{ id: uuid(), name, description, extraSpecs, isPublic: true, access: new Set<string>() },
+      ...{ encryption: undefined, encrypted: false, qosSpecsId: null },
     });
+    const luks = { provider: "luks", control_location: "front-end", cipher: "aes-xts-plain64", key_size: 256 };
     this.types = [
       type("standard", "Ceph RBD"),
       type("multiattach", "Ceph RBD, multi-attach", { multiattach: "<is> True" }),
       type("fast", "the same Ceph pool under a second name"),
-      type("luks", "encrypted", {}, true),
+      { ...type("luks", "encrypted"), encrypted: true, encryption: luks },
       type("__DEFAULT__", "Default Volume Type"),
     ];
   }

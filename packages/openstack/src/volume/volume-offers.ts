@@ -48,6 +48,8 @@ export function volumeOffersApi(client: ServiceClient): VolumeOffersApi {
         client,
         {
           path: "/types",
+          // For an administrator: public or not. Others see what they may use, whatever they ask for.
+          query: { is_public: "None" },
           expect: [200],
           items: (page) => page.volume_types,
           next: (page) => nextOf(page.volume_type_links),

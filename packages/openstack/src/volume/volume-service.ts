@@ -7,12 +7,20 @@ import type { ServiceClient } from "../http/service-client.ts";
 import { type VolumeActionsApi, volumeActionsApi } from "./volume-actions.ts";
 import { type VolumeOffersApi, volumeOffersApi } from "./volume-offers.ts";
 import { type SnapshotsApi, snapshotsApi } from "./volume-snapshots.ts";
+import { type VolumeTypesApi, volumeTypesApi } from "./volume-types.ts";
 import { type VolumesApi, volumesApi } from "./volumes.ts";
 
-export interface VolumeService extends VolumesApi, SnapshotsApi, VolumeActionsApi, VolumeOffersApi {
+export interface VolumeService extends VolumesApi, SnapshotsApi, VolumeActionsApi, VolumeOffersApi, VolumeTypesApi {
   readonly client: ServiceClient;
 }
 
 export function volumeService(client: ServiceClient): VolumeService {
-  return { client, ...volumesApi(client), ...snapshotsApi(client), ...volumeActionsApi(client), ...volumeOffersApi(client) };
+  return {
+    client,
+    ...volumesApi(client),
+    ...snapshotsApi(client),
+    ...volumeActionsApi(client),
+    ...volumeOffersApi(client),
+    ...volumeTypesApi(client),
+  };
 }
