@@ -205,7 +205,6 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     reported: {
       "encryption key":
         "one that the credentials may not read is not captured: the volume is then a conflict where the target lacks it",
-      "volume snapshots, backups and transfers of it": "not captured yet",
     },
   },
 };

@@ -3,6 +3,7 @@
 import { CodedError, type Json } from "@permafrost/std";
 import { barbicanContainer } from "./barbican-container.ts";
 import { barbicanSecret } from "./barbican-secret.ts";
+import { cinderInventory } from "./cinder-inventory.ts";
 import { cinderVolume } from "./cinder-volume.ts";
 import { cinderVolumeType } from "./cinder-volume-type.ts";
 import { designateZone } from "./designate-zone.ts";
@@ -78,6 +79,7 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(glanceImage),
   listed(cinderVolumeType),
   listed(cinderVolume),
+  ...cinderInventory.map(listed),
   listed(novaServer),
   listed(fwaasRule),
   listed(fwaasPolicy),

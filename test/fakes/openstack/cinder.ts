@@ -5,6 +5,7 @@
 
 import { VolumeActions } from "./cinder-actions.ts";
 import { type CinderCall, cinderFault, fail, forbid } from "./cinder-call.ts";
+import { KeepingRoutes } from "./cinder-keeping.ts";
 import { SnapshotRoutes } from "./cinder-snapshots.ts";
 import { TypeRoutes } from "./cinder-types.ts";
 import { type CinderState, checkMetadata, VolumeRoutes } from "./cinder-volumes.ts";
@@ -52,6 +53,7 @@ export class Cinder implements ServiceHandler {
   readonly #snapshots: SnapshotRoutes;
   readonly #actions: VolumeActions;
   readonly #types: TypeRoutes;
+  readonly #keeping: KeepingRoutes;
   readonly #keystoneUrl: () => string;
   readonly #maxMinor: number;
 
@@ -63,6 +65,7 @@ export class Cinder implements ServiceHandler {
     this.#volumes = new VolumeRoutes(state);
     this.#snapshots = new SnapshotRoutes(state, this.#volumes);
     this.#types = new TypeRoutes(state);
+    this.#keeping = new KeepingRoutes(state, this.#volumes);
     this.#actions = new VolumeActions(state, this.#volumes);
   }
 
@@ -110,6 +113,8 @@ export class Cinder implements ServiceHandler {
     if (top === "snapshots") return this.#snapshot(context, id, sub, key);
     if (top === "types") return this.#types.types(context);
     if (top === "qos-specs") return this.#types.qosSpecs(context);
+    if (top === "backups") return this.#keeping.backups(context);
+    if (top === "os-volume-transfer" || top === "volume-transfers") return this.#keeping.transfers(context);
     if (top === "limits") return json(200, { limits: { rate: [], absolute: this.#limits(context.projectId) } });
     if (top === "os-quota-sets") return this.#quotas(context, id ?? "");
     if (top === "os-availability-zone") {
@@ -124,8 +129,6 @@ export class Cinder implements ServiceHandler {
       {
         "os-services": "services",
         "scheduler-stats": "pools",
-        "os-volume-transfer": "transfers",
-        "volume-transfers": "transfers",
       }[top] ?? top;
     return json(200, { [plural]: [] });
   }

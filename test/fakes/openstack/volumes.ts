@@ -71,6 +71,30 @@ export interface Snapshot {
   readonly sequence: number;
 }
 
+/** What a backup service has put away; in the fake only a record. */
+export interface VolumeBackup {
+  readonly id: string;
+  readonly projectId: string;
+  readonly volumeId: string;
+  readonly snapshotId: string | null;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly sizeGib: number;
+  readonly container: string;
+  readonly isIncremental: boolean;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly createdMs: number;
+}
+
+export interface VolumeTransfer {
+  readonly id: string;
+  readonly volumeId: string;
+  readonly sourceProjectId: string;
+  readonly name: string | null;
+  readonly noSnapshots: boolean;
+  readonly createdMs: number;
+}
+
 export type Quota = Record<string, number>;
 export const DEFAULT_QUOTA: Readonly<Quota> = {
   volumes: 200,
@@ -87,6 +111,8 @@ export class Volumes {
   readonly snapshots = new Map<string, Snapshot>();
   readonly types: VolumeType[];
   readonly qosSpecs: QosSpecs[] = [];
+  readonly backups: VolumeBackup[] = [];
+  readonly transfers: VolumeTransfer[] = [];
   readonly zones = ["nova"];
   readonly #quotas = new Map<string, Quota>();
   readonly #clock: Clock;
