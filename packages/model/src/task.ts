@@ -35,7 +35,7 @@ export interface Selection {
 
 /**
  * Name or id in the source to name or id in the target, by kind; `*` maps what has no entry. A kind is a resource type (such as
- * `neutron.network`, for what the project uses but does not own) or one of `volume-type`, `zone`, `policy` (of Swift), `project`, `user`, `role`.
+ * `neutron.network`, for what the project uses but does not own) or one of `volume-type`, `group-type`, `zone`, `policy` (of Swift), `project`, `user`, `role`.
  */
 export type RestoreMaps = Readonly<Record<string, Readonly<Record<string, string>>>>;
 

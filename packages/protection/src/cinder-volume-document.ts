@@ -20,6 +20,7 @@ export type VolumeDocument = {
   readonly multiattach: boolean;
   readonly metadata: Readonly<Record<string, string>>;
   readonly imageMetadata: Readonly<Record<string, string>>;
+  readonly groupId?: string;
 };
 
 /** Written by Cinder itself. */
@@ -38,6 +39,7 @@ export function describe(v: Volume): VolumeDocument {
     multiattach: v.multiattach,
     metadata: v.metadata,
     imageMetadata: v.imageMetadata,
+    ...(v.groupId === undefined ? {} : { groupId: v.groupId }),
   };
 }
 

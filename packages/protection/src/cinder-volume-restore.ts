@@ -4,19 +4,24 @@ import type { StreamRoot } from "@permafrost/model";
 import type { Cloud, Volume } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { hardware, isReadonly, mapped, targetSizeGiB, userMetadata, type VolumeDocument } from "./cinder-volume-document.ts";
+import { groupIn, leaveGroup } from "./cinder-volume-group.ts";
 import { mappedTypeName } from "./cinder-volume-type-choice.ts";
 import { hasKey, KEY_PROPERTY, storeKey, TEMPORARY_KEY } from "./encryption-key.ts";
 import { counted } from "./glance-image.ts";
 import { restoredName } from "./name-conflict.ts";
-import type { Context, PlanInput } from "./resource-type.ts";
+import type { Context, RestoreInput } from "./resource-type.ts";
 import { TEMPORARY_UPLOAD, UNFINISHED_MARK, UNFINISHED_VOLUME } from "./temporaries.ts";
 
 /** The target with its bytes, still marked as unfinished. Adopted if an earlier attempt made it. */
-export async function makeVolume(context: Context, { resource, document, options }: PlanInput<VolumeDocument>): Promise<string> {
+export async function makeVolume(
+  context: Context,
+  { resource, document, options, targets }: RestoreInput<VolumeDocument>,
+): Promise<string> {
   const { cloud, ledger, signal } = context;
   const data = resource.streams.data;
   const zone = mapped(options.maps.zone, document.availabilityZone);
   const type = mappedTypeName(options.maps, document.volumeType) ?? document.volumeType;
+  const groupId = groupIn(targets, document);
   let imageId: string | undefined;
   const keyId =
     data !== undefined && document.key !== undefined ? await storeKey(context, resource.id, document.key) : document.keyId;
@@ -29,6 +34,7 @@ export async function makeVolume(context: Context, { resource, document, options
       ...(type === "" ? {} : { volumeType: type }),
       ...(zone === "" ? {} : { availabilityZone: zone }),
       ...(imageId === undefined ? {} : { imageId }),
+      ...(groupId === undefined ? {} : { groupId }),
       metadata: { ...userMetadata(document), [UNFINISHED_MARK]: mark },
     });
     return id;
@@ -92,6 +98,7 @@ export async function lostKey(cloud: Cloud, { encrypted, key, keyId }: VolumeDoc
 
 /** The volume type decides; only an administrator sees beforehand what it does. What was made is removed, or the next attempt would adopt it. */
 export async function withoutEncryption({ cloud, signal }: Context, made: Volume, document: VolumeDocument): Promise<CodedError> {
+  await leaveGroup(cloud, made.id, signal);
   await cloud.volume.deleteVolume(made.id);
   await cloud.volume.waitForVolumeGone(made.id, { signal });
   return new CodedError(

@@ -1,5 +1,5 @@
 /**
- * cinder.volume-type: the definitions of the types that the project's volumes have, as far as they can be read: a member sees little more
+ * cinder.volume-type: the definitions of the types that the project's volumes and their groups have, as far as they can be read: a member sees little more
  * than the name. A type is the cloud's and not the project's: a restore finds the one of that name, and only an administrator may make it,
  * from what an administrator has captured. Known by its name, which a cloud has only once and by which volumes name it.
  */
@@ -47,9 +47,16 @@ export const cinderVolumeType: ResourceType<VolumeTypeDocument> = {
     const used = new Set<string>();
     for await (const { name, volumeType } of cloud.volume.listVolumes({}))
       if (volumeType !== "" && !name.startsWith(TEMPORARY_PREFIX)) used.add(volumeType);
-    if (used.size === 0) return;
+    const ofGroups = new Set<string>();
+    if (await cloud.volume.hasGroups())
+      for await (const { volume_types } of cloud.volume.listGroups())
+        for (const id of (volume_types ?? []) as readonly string[]) ofGroups.add(id);
+    if (used.size + ofGroups.size === 0) return;
     const offered = new Map<string, ApiObject>();
-    for await (const type of cloud.volume.listTypeDefinitions()) offered.set(String(type.name), type);
+    for await (const type of cloud.volume.listTypeDefinitions()) {
+      offered.set(String(type.name), type);
+      if (ofGroups.has(String(type.id))) used.add(String(type.name));
+    }
     for (const name of used) {
       const listed = offered.get(name);
       const document = await describeVolumeType(cloud, listed ?? { name });

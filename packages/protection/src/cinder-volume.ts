@@ -6,14 +6,16 @@
  * volume snapshot is taken behind the guest's back: crash-consistent, and said to be so.
  */
 
-import { type DiscoveredResource, EMPTY_STATS, type FrozenResource, type StreamRoot } from "@permafrost/model";
+import { type DiscoveredResource, EMPTY_STATS, type FrozenResource } from "@permafrost/model";
 import type { Cloud } from "@permafrost/openstack";
 import { CodedError, isoTime, mapPool, retry } from "@permafrost/std";
 import { comparable, describe, mapped, targetSizeGiB, type VolumeDocument } from "./cinder-volume-document.ts";
+import { groupIn, groupPart, leaveGroup } from "./cinder-volume-group.ts";
 import { finishVolume, lostKey, makeVolume, withoutEncryption } from "./cinder-volume-restore.ts";
 import { volumeTypeKey } from "./cinder-volume-type.ts";
 import { mappedTypeName } from "./cinder-volume-type-choice.ts";
-import { fieldDifferences, firstDifference } from "./compare.ts";
+import { differenceOf } from "./cinder-volume-verify.ts";
+import { fieldDifferences } from "./compare.ts";
 import { readKey } from "./encryption-key.ts";
 import { toFailureOf } from "./failure.ts";
 import { ifThere } from "./if-there.ts";
@@ -109,10 +111,12 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     const name = restoredName(document.name, resource, options);
     const type = mappedTypeName(options.maps, document.volumeType) ?? document.volumeType;
     const typeKey = volumeTypeKey(document.volumeType);
-    const dependsOn = scope.planned(typeKey)?.action === "create" ? [typeKey] : [];
+    const isTypeMade = scope.planned(typeKey)?.action === "create";
+    const group = await groupPart(document, scope);
+    const dependsOn = [...(isTypeMade ? [typeKey] : []), ...group.dependsOn];
     const zone = mapped(options.maps.zone, document.availabilityZone);
     const types = await cloud.volume.listTypes();
-    if (type !== "" && dependsOn.length === 0 && !types.some((t) => t.name === type)) {
+    if (type !== "" && !isTypeMade && !types.some((t) => t.name === type)) {
       return {
         action: "conflict",
         reason: `the target has no volume type ${type} (it has ${types.map((t) => t.name).join(", ")}): map it with --map volume-type:${document.volumeType}=NEW`,
@@ -133,7 +137,8 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     if (name !== "") for await (const volume of cloud.volume.listVolumes({ name })) existing.push(volume.id);
     const sizeGiB = targetSizeGiB(document, resource.streams.data);
     const grown = `The volume becomes ${sizeGiB} GiB instead of ${document.sizeGiB}: with its encryption header it fits into no less`;
-    const warnings = resource.streams.data === undefined ? ["The backup has no data of this volume: it is created empty"] : [];
+    const empty = resource.streams.data === undefined ? ["The backup has no data of this volume: it is created empty"] : [];
+    const warnings = [...empty, ...group.warnings];
     return {
       ...decideByName("volume", name, existing, options.onConflict, context.sessionId),
       dependsOn,
@@ -141,14 +146,15 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     };
   },
 
-  async restore(context: Context, { resource, document, options }: RestoreInput<VolumeDocument>): Promise<Restored> {
+  async restore(context: Context, input: RestoreInput<VolumeDocument>): Promise<Restored> {
+    const { resource, document } = input;
     if (resource.action === "reuse" && resource.targetId !== undefined)
       return { targetId: resource.targetId, stats: EMPTY_STATS };
     const { cloud, ledger, signal } = context;
     const data = resource.streams.data;
     const noted = await context.journal.find("cinder.volume", resource.id);
     const done = noted === undefined ? undefined : await ifThere(cloud.volume.getVolume(noted));
-    const volumeId = done?.id ?? (await ledger.using(() => makeVolume(context, { resource, document, options })));
+    const volumeId = done?.id ?? (await ledger.using(() => makeVolume(context, input)));
     const volume = await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
     if (document.encrypted && !volume.encrypted) throw await withoutEncryption(context, volume, document);
     await context.journal.note("cinder.volume", resource.id, volume.id);
@@ -158,7 +164,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
 
   async verify(
     context: Context,
-    { resource, document, options, targetId, level }: VerifyInput<VolumeDocument>,
+    { resource, document, options, targets, targetId, level }: VerifyInput<VolumeDocument>,
   ): Promise<Verified> {
     const { cloud, ledger } = context;
     const volume = await cloud.volume.getVolume(targetId);
@@ -170,6 +176,8 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
       availabilityZone: mapped(options.maps.zone, document.availabilityZone),
     });
     const mismatches = fieldDifferences(expected, comparable(describe(volume)));
+    const groupId = groupIn(targets, document);
+    if (resource.action === "create") mismatches.push(...fieldDifferences({ groupId }, { groupId: volume.groupId }));
     const data = resource.streams.data;
     // Cinder keeps no hash of a volume: only reading it back proves its bytes.
     if (level !== "data" || data === undefined) return { level: level === "data" ? "data" : "metadata", mismatches };
@@ -182,6 +190,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
 
   async undo({ cloud, signal }: Context, { targetId }: UndoInput<VolumeDocument>): Promise<void> {
     if ((await ifThere(cloud.volume.getVolume(targetId))) === undefined) return;
+    await leaveGroup(cloud, targetId, signal);
     await cloud.volume.deleteVolume(targetId);
     await cloud.volume.waitForVolumeGone(targetId, { signal });
   },
@@ -195,11 +204,11 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
   coverage: {
     captured: [
       ...["name", "description", "size", "volume_type", "availability_zone", "bootable", "encrypted", "multiattach"],
-      ...["metadata", "volume_image_metadata", "data", "the encryption key, sealed"],
+      ...["metadata", "volume_image_metadata", "group_id", "data", "the encryption key, sealed"],
     ],
     restored: [
       ...["name", "description", "size", "volume_type", "availability_zone", "bootable", "metadata", "volume_image_metadata"],
-      ...["readonly", "data", "the encryption key, by an image that names it"],
+      ...["readonly", "group_id", "data", "the encryption key, by an image that names it"],
     ],
     roles: { capture: "member", restore: "member" },
     reported: {
@@ -208,40 +217,6 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
     },
   },
 };
-
-/** The first byte of the volume that is not the stream's. Read through a snapshot: the volume may be in use again. */
-async function differenceOf(
-  context: Context,
-  {
-    volumeId,
-    sizeGiB,
-    encrypted,
-    data,
-  }: { readonly volumeId: string; readonly sizeGiB: number; readonly encrypted: boolean; readonly data: StreamRoot },
-): Promise<number | undefined> {
-  const { cloud, ledger, signal } = context;
-  const subject = `verify ${volumeId}`;
-  const snapshotId = await ledger.obtain(
-    TEMPORARY_SNAPSHOT,
-    subject,
-    async (name) => (await cloud.volume.createSnapshot({ volumeId, name, force: true })).id,
-  );
-  await cloud.volume.waitForSnapshot(snapshotId, ["available"], { signal, sizeGiB });
-  const copyId = await ledger.obtain(
-    TEMPORARY_VOLUME,
-    subject,
-    async (name) => (await cloud.volume.createVolume({ name, snapshotId, sizeGiB })).id,
-  );
-  await cloud.volume.waitForVolume(copyId, ["available"], { signal, sizeGiB });
-  const differs = await firstDifference(
-    context.reader.readStream(data, { signal }),
-    first(readVolume(context, copyId, subject, sizeGiB), encrypted ? data.sizeBytes : Number.POSITIVE_INFINITY),
-    context.progress,
-  );
-  await ledger.release(TEMPORARY_VOLUME, subject, copyId);
-  await ledger.release(TEMPORARY_SNAPSHOT, subject, snapshotId);
-  return differs;
-}
 
 async function freezeOne(context: Context, resource: DiscoveredResource): Promise<FrozenResource> {
   const { cloud, ledger, clock, signal } = context;
@@ -280,14 +255,5 @@ async function freezeOne(context: Context, resource: DiscoveredResource): Promis
       createdAt: "",
       failure: toFailureOf(error, { volume: resource.id }),
     };
-  }
-}
-
-/** What is behind the bytes of an encrypted volume is not its own: the volume had to be made larger. Reads to the end. */
-async function* first(bytes: AsyncIterable<Uint8Array>, count: number): AsyncIterable<Uint8Array> {
-  let left = count;
-  for await (const chunk of bytes) {
-    if (left > 0) yield chunk.subarray(0, Math.min(left, chunk.length));
-    left -= chunk.length;
   }
 }

@@ -34,6 +34,11 @@ const OTHERS: Readonly<Record<string, Finder>> = {
   },
   "volume-type": async (cloud, nameOrId) =>
     (await cloud.volume.listTypes()).filter((t) => t.id === nameOrId || t.name === nameOrId),
+  "group-type": async (cloud, nameOrId) => {
+    if (!(await cloud.hasService("block-storage")) || !(await cloud.volume.hasGroups())) return [];
+    const types = await Array.fromAsync(cloud.volume.listGroupTypes());
+    return types.map((t) => ({ id: String(t.id), name: String(t.name) })).filter((t) => [t.id, t.name].includes(nameOrId));
+  },
   "network-zone": async (cloud, name) => {
     if (!(await cloud.networkExtensions()).has("network_availability_zone")) return [];
     const zones = await Array.fromAsync(cloud.collection(NETWORK_ZONES).list());

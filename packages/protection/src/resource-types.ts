@@ -3,6 +3,7 @@
 import { CodedError, type Json } from "@permafrost/std";
 import { barbicanContainer } from "./barbican-container.ts";
 import { barbicanSecret } from "./barbican-secret.ts";
+import { cinderGroup } from "./cinder-group.ts";
 import { cinderInventory } from "./cinder-inventory.ts";
 import { cinderVolume } from "./cinder-volume.ts";
 import { cinderVolumeType } from "./cinder-volume-type.ts";
@@ -78,6 +79,7 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(neutronMeteringLabel),
   listed(glanceImage),
   listed(cinderVolumeType),
+  listed(cinderGroup),
   listed(cinderVolume),
   ...cinderInventory.map(listed),
   listed(novaServer),

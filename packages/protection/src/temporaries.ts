@@ -6,6 +6,7 @@
 import type { Cloud } from "@permafrost/openstack";
 
 import { type Clock, CodedError } from "@permafrost/std";
+import { leaveGroup } from "./cinder-volume-group.ts";
 import { KEY_PROPERTY, temporaryKey } from "./encryption-key.ts";
 import { ifThere } from "./if-there.ts";
 import { type FoundTemporary, TEMPORARY_PREFIX, type TemporaryKind } from "./ledger.ts";
@@ -72,7 +73,10 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
     find: async (name) => await found(cloud.volume.listVolumes(query(name)), BROKEN_VOLUME),
     remove: (id) =>
       remove(
-        () => cloud.volume.deleteVolume(id),
+        async () => {
+          if (kind === UNFINISHED_VOLUME) await leaveGroup(cloud, id, signal);
+          await cloud.volume.deleteVolume(id);
+        },
         () => statusOf(cloud.volume.getVolume(id)),
         () => cloud.volume.waitForVolumeGone(id, { signal }),
       ),

@@ -10,7 +10,7 @@ import { json, type Reply } from "./http.ts";
 import { UUID } from "./ids.ts";
 import type { Image, Images } from "./images.ts";
 import type { Transitions } from "./transitions.ts";
-import { type Snapshot, type Volume, type Volumes, volumeLinks, volumeView } from "./volumes.ts";
+import { type Snapshot, type Volume, type Volumes, type VolumeType, volumeLinks, volumeView } from "./volumes.ts";
 
 const DELETABLE = ["available", "error", "error_restoring", "error_extending", "error_managing"];
 const NOT_DELETABLE =
@@ -141,6 +141,8 @@ export class VolumeRoutes {
         400,
         `Invalid input received: Volume must be in the same availability zone as the ${source === undefined ? "snapshot" : "source volume"}`,
       );
+    const groupId = (wanted.group_id ?? null) as string | null;
+    if (groupId !== null) this.#checkGroup(context, groupId, type);
     const finalType = type ?? origin?.type ?? volumes.defaultType;
     this.checkQuota(context.projectId, "volumes", gib, finalType.name);
     const original = image === undefined ? origin?.encryptionKeyId : (image.properties.cinder_encryption_key_id ?? undefined);
@@ -161,6 +163,7 @@ export class VolumeRoutes {
       sourceVolid: source?.id ?? null,
       metadata,
       encryptionKeyId: cloned,
+      groupId,
     });
     call.created("volume", volume.id);
     const bytes = (snapshot ?? source)?.bytes.clone(gib * volumes.bytesPerGib);
@@ -183,6 +186,18 @@ export class VolumeRoutes {
         [() => volumes.setStatus(volume, "downloading"), () => this.#fill(volume, image, call.fails)],
       );
     return json(202, view202);
+  }
+
+  #checkGroup(context: CinderCall, id: string, type: VolumeType | undefined): void {
+    const group = this.#state.volumes.groups.get(id);
+    if (group === undefined || (!context.admin && group.projectId !== context.projectId))
+      fail(404, `Group ${id} could not be found.`);
+    if (type === undefined) fail(400, "Invalid input received: volume_type must be provided when creating a volume in a group.");
+    if (group.volumeTypes.includes(type)) return;
+    fail(
+      400,
+      `Invalid input received: Invalid volume_type provided: ${type.name} (requested type must be supported by this group).`,
+    );
   }
 
   #fill(volume: Volume, image: Image, fails: boolean): void {
@@ -217,7 +232,7 @@ export class VolumeRoutes {
     const volume = this.find(context, id);
     const snapshots = [...volumes.snapshots.values()].filter((snapshot) => snapshot.volumeId === id);
     const cascade = context.call.query.get("cascade")?.toLowerCase() === "true";
-    const blocked = volume.attachments.length > 0 || (snapshots.length > 0 && !cascade);
+    const blocked = volume.attachments.length > 0 || volume.groupId !== null || (snapshots.length > 0 && !cascade);
     if (blocked || (!force && !DELETABLE.includes(volume.status))) fail(400, NOT_DELETABLE);
     volumes.setStatus(volume, "deleting");
     for (const snapshot of snapshots) volumes.setStatus(snapshot, "deleting");

@@ -5,6 +5,7 @@
 
 import { VolumeActions } from "./cinder-actions.ts";
 import { type CinderCall, cinderFault, fail, forbid } from "./cinder-call.ts";
+import { GroupRoutes } from "./cinder-groups.ts";
 import { KeepingRoutes } from "./cinder-keeping.ts";
 import { SnapshotRoutes } from "./cinder-snapshots.ts";
 import { TypeRoutes } from "./cinder-types.ts";
@@ -54,6 +55,7 @@ export class Cinder implements ServiceHandler {
   readonly #actions: VolumeActions;
   readonly #types: TypeRoutes;
   readonly #keeping: KeepingRoutes;
+  readonly #groups: GroupRoutes;
   readonly #keystoneUrl: () => string;
   readonly #maxMinor: number;
 
@@ -65,6 +67,7 @@ export class Cinder implements ServiceHandler {
     this.#volumes = new VolumeRoutes(state);
     this.#snapshots = new SnapshotRoutes(state, this.#volumes);
     this.#types = new TypeRoutes(state);
+    this.#groups = new GroupRoutes(state);
     this.#keeping = new KeepingRoutes(state, this.#volumes);
     this.#actions = new VolumeActions(state, this.#volumes);
   }
@@ -113,6 +116,8 @@ export class Cinder implements ServiceHandler {
     if (top === "snapshots") return this.#snapshot(context, id, sub, key);
     if (top === "types") return this.#types.types(context);
     if (top === "qos-specs") return this.#types.qosSpecs(context);
+    if (top === "groups") return this.#groups.groups(context);
+    if (top === "group_types") return this.#groups.types(context);
     if (top === "backups") return this.#keeping.backups(context);
     if (top === "os-volume-transfer" || top === "volume-transfers") return this.#keeping.transfers(context);
     if (top === "limits") return json(200, { limits: { rate: [], absolute: this.#limits(context.projectId) } });

@@ -4,6 +4,7 @@ import type { Check } from "./contract.ts";
 import { barbicanChecks } from "./contract-barbican.ts";
 import { cinderChecks } from "./contract-cinder.ts";
 import { cinderActionChecks } from "./contract-cinder-actions.ts";
+import { cinderGroupChecks } from "./contract-cinder-groups.ts";
 import { cinderKeepingChecks } from "./contract-cinder-keeping.ts";
 import { cinderTypeChecks } from "./contract-cinder-types.ts";
 import { designateChecks } from "./contract-designate.ts";
@@ -32,6 +33,7 @@ export const CHECKS: readonly Check[] = [
   ...glanceChecks,
   ...cinderChecks,
   ...cinderTypeChecks,
+  ...cinderGroupChecks,
   ...cinderKeepingChecks,
   ...cinderActionChecks,
   ...swiftChecks,

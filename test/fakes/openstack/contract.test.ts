@@ -29,7 +29,9 @@ describe("the fake cloud keeps the contract", () => {
   it("leaves nothing behind, by its own journal", () => {
     for (const kind of [
       ..."volume snapshot image container object application_credential secret secret-container zone".split(" "),
-      ..."server server_group keypair flavor volume_type volume_transfer firewall-rule firewall-policy firewall-group".split(" "),
+      ..."server server_group keypair flavor volume_type volume_transfer group group_type firewall-rule firewall-policy firewall-group".split(
+        " ",
+      ),
     ])
       expect(cloud.journal.leaked(kind)).toEqual([]);
   });

@@ -132,7 +132,7 @@ export class World {
     const deadline = systemClock.monotonic() + 120_000;
     while (systemClock.monotonic() < deadline) {
       const { status, json } = await this.ask("GET", url, options);
-      const body = status === 200 ? (json.volume ?? json.snapshot ?? json.server ?? json) : undefined;
+      const body = status === 200 ? (json.volume ?? json.snapshot ?? json.group ?? json.server ?? json) : undefined;
       const state = String(body?.status ?? status);
       if (seen.at(-1) !== state) seen.push(state);
       if (wanted.includes(state)) return seen;

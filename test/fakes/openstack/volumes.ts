@@ -8,92 +8,27 @@ import { assert, type Clock } from "@permafrost/std";
 import type { KeyStore } from "./barbican/key-store.ts";
 import { type BlockGenerator, SparseBytes } from "./bytes.ts";
 import { cinderTime, uuid } from "./ids.ts";
+import type {
+  GroupType,
+  QosSpecs,
+  Snapshot,
+  Volume,
+  VolumeBackup,
+  VolumeGroup,
+  VolumeTransfer,
+  VolumeType,
+} from "./volume-records.ts";
 
-export interface VolumeType {
-  readonly id: string;
-  name: string;
-  description: string | null;
-  readonly extraSpecs: Record<string, string>;
-  isPublic: boolean;
-  /** Ids of the projects that may use it though it is not public. */
-  readonly access: Set<string>;
-  encryption: Record<string, unknown> | undefined;
-  encrypted: boolean;
-  qosSpecsId: string | null;
-}
-
-export interface QosSpecs {
-  readonly id: string;
-  readonly name: string;
-  readonly consumer: string;
-  readonly specs: Readonly<Record<string, string>>;
-}
-
-export interface Volume {
-  readonly id: string;
-  readonly projectId: string;
-  readonly userId: string;
-  name: string | null;
-  description: string | null;
-  status: string;
-  size: number;
-  zone: string;
-  type: VolumeType;
-  snapshotId: string | null;
-  sourceVolid: string | null;
-  metadata: Record<string, string>;
-  imageMetadata: Record<string, string> | undefined;
-  bootable: boolean;
-  readonly: boolean | undefined;
-  encryptionKeyId: string | undefined;
-  attachments: Record<string, unknown>[];
-  readonly createdMs: number;
-  updatedMs: number | null;
-  bytes: SparseBytes;
-  readonly sequence: number;
-}
-
-export interface Snapshot {
-  readonly id: string;
-  readonly projectId: string;
-  readonly userId: string;
-  readonly volumeId: string;
-  name: string | null;
-  description: string | null;
-  status: string;
-  readonly size: number;
-  metadata: Record<string, string>;
-  imageMetadata: Record<string, string> | undefined;
-  bootable: boolean;
-  readonly createdMs: number;
-  updatedMs: number | null;
-  bytes: SparseBytes;
-  readonly sequence: number;
-}
-
-/** What a backup service has put away; in the fake only a record. */
-export interface VolumeBackup {
-  readonly id: string;
-  readonly projectId: string;
-  readonly volumeId: string;
-  readonly snapshotId: string | null;
-  readonly name: string | null;
-  readonly description: string | null;
-  readonly sizeGib: number;
-  readonly container: string;
-  readonly isIncremental: boolean;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly createdMs: number;
-}
-
-export interface VolumeTransfer {
-  readonly id: string;
-  readonly volumeId: string;
-  readonly sourceProjectId: string;
-  readonly name: string | null;
-  readonly noSnapshots: boolean;
-  readonly createdMs: number;
-}
+export type {
+  GroupType,
+  QosSpecs,
+  Snapshot,
+  Volume,
+  VolumeBackup,
+  VolumeGroup,
+  VolumeTransfer,
+  VolumeType,
+} from "./volume-records.ts";
 
 export type Quota = Record<string, number>;
 export const DEFAULT_QUOTA: Readonly<Quota> = {
@@ -113,6 +48,8 @@ export class Volumes {
   readonly qosSpecs: QosSpecs[] = [];
   readonly backups: VolumeBackup[] = [];
   readonly transfers: VolumeTransfer[] = [];
+  readonly groups = new Map<string, VolumeGroup>();
+  readonly groupTypes: GroupType[] = [];
   readonly zones = ["nova"];
   readonly #quotas = new Map<string, Quota>();
   readonly #clock: Clock;
@@ -161,6 +98,7 @@ export class Volumes {
       sourceVolid: null,
       metadata: {},
       imageMetadata: undefined,
+      groupId: null,
       bootable: false,
       readonly: undefined,
       encryptionKeyId: undefined,
@@ -257,6 +195,7 @@ export class Volumes {
       ] as const)
         used[name] = (used[name] ?? 0) + by;
     };
+    used.groups = [...this.groups.values()].filter((group) => group.projectId === projectId).length;
     for (const volume of this.volumes.values())
       if (volume.projectId === projectId) count("volumes", volume.size, volume.type.name);
     for (const snapshot of this.snapshots.values()) {
@@ -316,7 +255,7 @@ export function volumeView(volume: Volume, view: ViewContext, stage: "create" | 
     attachments: volume.attachments,
   };
   const at = (minor: number) => view.version >= 3000 + minor;
-  if (at(13)) fields.group_id = null;
+  if (at(13)) fields.group_id = volume.groupId;
   if (at(48)) Object.assign(fields, { shared_targets: false, service_uuid: "b8dd8400-0000-4000-a000-000000000001" });
   if (at(63)) fields.volume_type_id = volume.type.id;
   if (at(64) && volume.encryptionKeyId !== undefined) fields.encryption_key_id = volume.encryptionKeyId;

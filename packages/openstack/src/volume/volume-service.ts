@@ -5,12 +5,19 @@
 
 import type { ServiceClient } from "../http/service-client.ts";
 import { type VolumeActionsApi, volumeActionsApi } from "./volume-actions.ts";
+import { type VolumeGroupsApi, volumeGroupsApi } from "./volume-groups.ts";
 import { type VolumeOffersApi, volumeOffersApi } from "./volume-offers.ts";
 import { type SnapshotsApi, snapshotsApi } from "./volume-snapshots.ts";
 import { type VolumeTypesApi, volumeTypesApi } from "./volume-types.ts";
 import { type VolumesApi, volumesApi } from "./volumes.ts";
 
-export interface VolumeService extends VolumesApi, SnapshotsApi, VolumeActionsApi, VolumeOffersApi, VolumeTypesApi {
+export interface VolumeService
+  extends VolumesApi,
+    VolumeGroupsApi,
+    SnapshotsApi,
+    VolumeActionsApi,
+    VolumeOffersApi,
+    VolumeTypesApi {
   readonly client: ServiceClient;
 }
 
@@ -18,6 +25,7 @@ export function volumeService(client: ServiceClient): VolumeService {
   return {
     client,
     ...volumesApi(client),
+    ...volumeGroupsApi(client),
     ...snapshotsApi(client),
     ...volumeActionsApi(client),
     ...volumeOffersApi(client),

@@ -49,6 +49,8 @@ export interface VolumeFields {
   readonly snapshotId?: string;
   readonly imageId?: string;
   readonly sourceVolumeId?: string;
+  /** Only with a type that the group takes. */
+  readonly groupId?: string;
   /** Keys are ASCII, values at most 255 characters. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -143,6 +145,7 @@ export function volumesApi(client: ServiceClient): VolumesApi {
         snapshot_id: fields.snapshotId,
         imageRef: fields.imageId,
         source_volid: fields.sourceVolumeId,
+        group_id: fields.groupId,
         metadata: fields.metadata,
       };
       return volumeFromWire(
