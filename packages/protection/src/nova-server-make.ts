@@ -15,6 +15,7 @@ import type { TemporaryKind } from "./ledger.ts";
 import { restoredName } from "./name-conflict.ts";
 import { chooseFlavor } from "./nova-flavor-specs.ts";
 import { byDevice, imageIdOf, isVolumeBacked, rootVolumeOf, type ServerDocument, textOf } from "./nova-server-document.ts";
+import { keyNameOf } from "./nova-server-keypair.ts";
 import { hasZone, zoneOf } from "./nova-server-plan.ts";
 import type { Context, RestoreInput, TemporaryContext } from "./resource-type.ts";
 import { TEMPORARY_UPLOAD } from "./temporaries.ts";
@@ -74,8 +75,7 @@ async function requestOf(
   const { server, group } = document;
   const version = await cloud.compute.client.microversion();
   const zone = zoneOf(document, options.maps);
-  const key = textOf(server.key_name);
-  const keyName = key === "" ? undefined : targets[`nova.keypair/${key}`];
+  const keyName = await keyNameOf(cloud, document, targets);
   const groupId = group === null ? undefined : targets[`nova.server-group/${String(group.id)}`];
   const imageId = isVolumeBacked(server) ? undefined : (uploadedId ?? targets[`glance.image/${imageIdOf(server)}`]);
   const fields: Record<string, Json> = {

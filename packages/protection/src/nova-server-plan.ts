@@ -4,12 +4,12 @@
  */
 
 import type { PlannedResource, RestoreOptions } from "@permafrost/model";
-import { atLeast, type Cloud, KEYPAIRS, PORTS } from "@permafrost/openstack";
-import type { JsonObject } from "@permafrost/std";
+import { atLeast, type Cloud, PORTS } from "@permafrost/openstack";
 import { ifThere } from "./if-there.ts";
 import { decideByName, restoredName } from "./name-conflict.ts";
 import { chooseFlavor } from "./nova-flavor-specs.ts";
 import { imageIdOf, isVolumeBacked, rootVolumeOf, type ServerDocument, textOf } from "./nova-server-document.ts";
+import { keypairNeeds, keypairPart } from "./nova-server-keypair.ts";
 import type { Context, PlanInput, Planned, PlanScope } from "./resource-type.ts";
 
 /** Pike: tags of a server when it is made, tags of its devices. */
@@ -69,7 +69,7 @@ export function needsOf(document: ServerDocument): string[] {
   const images = disk === undefined ? [imageIdOf(server)] : [kernel_id, ramdisk_id];
   return [
     `nova.flavor/${document.flavorKey}`,
-    ...(textOf(server.key_name) === "" ? [] : [`nova.keypair/${textOf(server.key_name)}`]),
+    ...keypairNeeds(document),
     ...(group === null ? [] : [`nova.server-group/${String(group.id)}`]),
     ...images.filter((id) => id !== undefined && id !== "").map((id) => `glance.image/${id}`),
     ...attachments.map((a) => `cinder.volume/${String(a.volumeId)}`),
@@ -193,20 +193,6 @@ async function presentId(
 ): Promise<string | undefined> {
   if (planned !== undefined) return planned.action === "create" || planned.action === "conflict" ? undefined : planned.targetId;
   return (await scope.resolve({ kind, id, name: name ?? "" })).targetId;
-}
-
-async function keypairPart(cloud: Cloud, document: ServerDocument, scope: PlanScope): Promise<Part> {
-  const name = textOf(document.server.key_name);
-  const key = `nova.keypair/${name}`;
-  if (name === "") return {};
-  const planned = scope.planned(key);
-  if (planned !== undefined && planned.action !== "conflict") return { needs: key };
-  const found = planned === undefined ? await scope.resolve({ kind: "nova.keypair", id: name, name }) : undefined;
-  if (found?.targetId === undefined)
-    return { warning: `the user has no keypair ${name}: the server is made without; import its public key to have it` };
-  const there = await ifThere(cloud.collection(KEYPAIRS).get(found.targetId));
-  const isOther = document.keypair !== null && there?.public_key !== (document.keypair as JsonObject).public_key;
-  return isOther ? { warning: `the user's keypair ${found.targetId} holds another key than the server's` } : {};
 }
 
 async function groupPart({ group, names }: ServerDocument, scope: PlanScope): Promise<Part> {

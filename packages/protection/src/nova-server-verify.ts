@@ -6,6 +6,7 @@ import type { JsonObject } from "@permafrost/std";
 import { fieldDifferences } from "./compare.ts";
 import { restoredName } from "./name-conflict.ts";
 import { describeServer, isVolumeBacked, type ServerDocument, textOf } from "./nova-server-document.ts";
+import { expectedKeyName } from "./nova-server-keypair.ts";
 import { zoneOf } from "./nova-server-plan.ts";
 import type { Context, VerifyInput } from "./resource-type.ts";
 
@@ -20,13 +21,12 @@ export async function differencesOf(
 ): Promise<string[]> {
   const { cloud } = context;
   const have = await describeServer(context, targetId, await Array.fromAsync(cloud.compute.listFlavors()));
-  const key = textOf(document.server.key_name);
   const flavor = targets[`nova.flavor/${document.flavorKey}`];
   const expected: Record<string, unknown> = {
     ...comparable(document),
     name: restoredName(String(document.server.name), resource, options),
     status: wantsToRun(document, options) ? "ACTIVE" : "SHUTOFF",
-    key_name: key === "" ? "" : (targets[`nova.keypair/${key}`] ?? ""),
+    key_name: expectedKeyName(document, targets),
     group: document.group === null ? "" : (targets[`nova.server-group/${String(document.group.id)}`] ?? ""),
     interfaces: document.interfaces.flatMap((i) => portOf(i, targets[`neutron.port/${String(i.port_id)}`])),
     attachments: sorted(document.attachments.flatMap((a) => attachmentOf(a, targets[`cinder.volume/${String(a.volumeId)}`]))),

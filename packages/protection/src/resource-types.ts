@@ -36,6 +36,7 @@ import { novaFlavor } from "./nova-flavor.ts";
 import { novaKeypair } from "./nova-keypair.ts";
 import { novaServer } from "./nova-server.ts";
 import { novaServerGroup } from "./nova-server-group.ts";
+import { novaUserKeypair } from "./nova-user-keypair.ts";
 import { octaviaLoadBalancer } from "./octavia-load-balancer.ts";
 import { quotas } from "./quotas.ts";
 import type { ResourceType } from "./resource-type.ts";
@@ -71,6 +72,7 @@ export const resourceTypes: readonly ResourceType<Json>[] = [
   listed(neutronPort),
   listed(novaFlavor),
   listed(novaKeypair),
+  listed(novaUserKeypair),
   listed(novaServerGroup),
   listed(neutronTrunk),
   listed(neutronLocalIp),

@@ -1,6 +1,7 @@
 /** What Nova offers a project: flavors, zones, how much is left; and the keypairs of a user. https://docs.openstack.org/api-ref/compute/ */
 
 import type { JsonObject } from "@permafrost/std";
+import { atLeast } from "../http/microversion.ts";
 import { listAll, nextOf } from "../http/pager.ts";
 import type { ServiceClient } from "../http/service-client.ts";
 import type { ApiObject, CollectionSpec } from "../rest/collection.ts";
@@ -25,6 +26,8 @@ export const KEYPAIRS: CollectionSpec = {
   key: "name",
 };
 
+const KEYPAIRS_OF_OTHERS = "2.10";
+
 export interface ComputeOffersApi {
   /** With their specs. An administrator sees those of others, too. */
   listFlavors(): AsyncIterable<ApiObject>;
@@ -40,8 +43,15 @@ export interface ComputeOffersApi {
   computeZones(): Promise<{ readonly name: string; readonly available: boolean }[]>;
   /** Absolute limits as Nova names them: `maxTotalInstances`, `totalCoresUsed`, … -1 is no limit. */
   computeLimits(): Promise<Record<string, number>>;
-  /** Of another user: an administrator's. */
+  /** Whether an administrator may ask for keypairs of others: from microversion 2.10. */
+  hasKeypairsOfOthers(): Promise<boolean>;
+  /** Of another user: an administrator's. So are the next ones. */
   keypairOf(name: string, userId: string): Promise<ApiObject>;
+  /** Without their `user_id`. */
+  keypairsOf(userId: string): AsyncIterable<ApiObject>;
+  /** `user_id`: for whom, if for another. CONFLICT if that user has one of that name. */
+  importKeypair(fields: JsonObject): Promise<ApiObject>;
+  deleteKeypairOf(name: string, userId: string): Promise<void>;
 }
 
 export function computeOffersApi(client: ServiceClient): ComputeOffersApi {
@@ -84,6 +94,27 @@ export function computeOffersApi(client: ServiceClient): ComputeOffersApi {
     async computeLimits() {
       const call = { method: "GET", path: "/limits", expect: [200] } as const;
       return (await client.json<{ limits: { absolute: Record<string, number> } }>(call)).limits.absolute;
+    },
+    hasKeypairsOfOthers: async () => atLeast(await client.microversion(), KEYPAIRS_OF_OTHERS),
+    async *keypairsOf(userId) {
+      const found = listAll<
+        { keypairs: { keypair: ApiObject }[]; keypairs_links?: { rel?: string; href?: string }[] },
+        ApiObject
+      >(client, {
+        path: "/os-keypairs",
+        query: { user_id: userId },
+        expect: [200],
+        items: (page) => page.keypairs.map(({ keypair }) => keypair),
+        next: (page) => nextOf(page.keypairs_links),
+      });
+      yield* found;
+    },
+    importKeypair: async (keypair) =>
+      (await client.json<{ keypair: ApiObject }>({ method: "POST", path: "/os-keypairs", json: { keypair }, expect: [200, 201] }))
+        .keypair,
+    async deleteKeypairOf(name, userId) {
+      const path = `/os-keypairs/${encodeURIComponent(name)}`;
+      await client.send({ method: "DELETE", path, query: { user_id: userId }, expect: [202, 204, 404] });
     },
     keypairOf: async (name, userId) =>
       (
