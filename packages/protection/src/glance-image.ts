@@ -6,11 +6,11 @@
  * unprotected, filled, and get visibility and protection last, so that a half-restored image is never seen by others and can always be removed.
  */
 
-import { EMPTY_STATS, type RestoreOptions, type StreamRoot } from "@permafrost/model";
-import { type Cloud, type Image, SECRETS } from "@permafrost/openstack";
+import { EMPTY_STATS, type StreamRoot } from "@permafrost/model";
+import { type Cloud, SECRETS } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
-import { hasKey, KEY_PROPERTY, readKey, storeKey } from "./encryption-key.ts";
+import { KEY_PROPERTY, readKey, storeKey } from "./encryption-key.ts";
 import {
   comparable,
   describe,
@@ -24,6 +24,7 @@ import {
   sharingDifferences,
   targetProperties,
 } from "./glance-image-document.ts";
+import { checkHash, finishImage, lostImageKey, makeImage } from "./glance-image-restore.ts";
 import { ifThere } from "./if-there.ts";
 import { TEMPORARY_PREFIX } from "./ledger.ts";
 import { decideByName, restoredName } from "./name-conflict.ts";
@@ -42,7 +43,7 @@ import type {
   Verified,
   VerifyInput,
 } from "./resource-type.ts";
-import { UNFINISHED_IMAGE, UNFINISHED_MARK } from "./temporaries.ts";
+import { UNFINISHED_IMAGE } from "./temporaries.ts";
 
 export const glanceImage: ResourceType<ImageDocument> = {
   type: "glance.image",
@@ -155,12 +156,12 @@ export const glanceImage: ResourceType<ImageDocument> = {
     if (image === undefined) {
       // The entry stays in the ledger: a request that was under way when its worker died may make a second one yet, which keeps its mark.
       const keyId = document.key === undefined ? undefined : await storeKey(context, resource.id, document.key);
-      const id = await ledger.obtain(UNFINISHED_IMAGE, resource.id, (mark) => make(context, mark, input, keyId));
+      const id = await ledger.obtain(UNFINISHED_IMAGE, resource.id, (mark) => makeImage(context, mark, input, keyId));
       image = await ledger.using(() => cloud.image.get(id));
       if (data !== undefined) checkHash(document, image);
     }
     await context.journal.note("glance.image", resource.id, image.id);
-    const warnings = await finish(context, image, document, options);
+    const warnings = await finishImage(context, image, document, options);
     return { targetId: image.id, stats: { ...EMPTY_STATS, logicalBytes: data?.sizeBytes ?? 0 }, warnings };
   },
 
@@ -232,33 +233,6 @@ export const glanceImage: ResourceType<ImageDocument> = {
   },
 };
 
-/** The target with its data, private, unprotected and marked as unfinished. Glance takes data once: what broke off is begun again. */
-async function make(
-  context: Context,
-  mark: string,
-  { resource, document, options, targets }: RestoreInput<ImageDocument>,
-  keyId: string | undefined,
-): Promise<string> {
-  const { cloud, reader, signal } = context;
-  const properties = targetProperties(document, targets, keyId);
-  const { id } = await cloud.image.create({
-    name: restoredName(document.name, resource, options),
-    visibility: "private",
-    protected: false,
-    ...(document.diskFormat === "" ? {} : { diskFormat: document.diskFormat, containerFormat: document.containerFormat }),
-    minDiskGiB: document.minDiskGiB,
-    minRamMiB: document.minRamMiB,
-    tags: document.tags,
-    properties: { ...properties, [UNFINISHED_MARK]: mark },
-  });
-  const data = resource.streams.data;
-  if (data === undefined) return id;
-  const bytes = counted(reader.readStream(data, { signal }), context.progress);
-  await cloud.image.upload(id, bytes, { sizeBytes: data.sizeBytes, signal });
-  await cloud.image.waitFor(id, ["active"], { signal, sizeBytes: data.sizeBytes });
-  return id;
-}
-
 /** The parent's document; undefined if it is damaged: then the image is read again. */
 async function documentOf(context: Context, root: StreamRoot): Promise<ImageDocument | undefined> {
   try {
@@ -270,71 +244,7 @@ async function documentOf(context: Context, root: StreamRoot): Promise<ImageDocu
   }
 }
 
-async function lostImageKey(cloud: Cloud, { key, properties }: ImageDocument): Promise<string | undefined> {
-  const id = properties[KEY_PROPERTY];
-  if (id === undefined) return undefined;
-  if (key !== undefined)
-    return (await cloud.hasService("key-manager")) ? undefined : "the image is encrypted, and the target has no key manager";
-  if (await hasKey(cloud, id)) return undefined;
-  return "the image is encrypted, and neither the backup nor the target has its key: its bytes could not be read";
-}
-
-/** Members, hidden, visibility, and protection last. Returns what could not be done. */
-async function finish({ cloud }: Context, image: Image, document: ImageDocument, { maps }: RestoreOptions): Promise<string[]> {
-  const warnings: string[] = [];
-  const attempt = async (what: string, work: () => Promise<unknown>) => {
-    try {
-      await work();
-    } catch (error) {
-      const { code, message } = CodedError.from(error);
-      if (code !== "FORBIDDEN" && code !== "NOT_FOUND") throw error;
-      warnings.push(`${what}: ${message}`);
-    }
-  };
-  const wanted = document.visibility === "private" ? undefined : document.visibility;
-  if (wanted !== undefined && image.visibility !== wanted)
-    await attempt(`The image stays ${image.visibility}, not ${wanted}`, () =>
-      cloud.image.update(image.id, { visibility: wanted }),
-    );
-  const known = new Set(
-    document.visibility === "shared" && document.members.length > 0
-      ? (await cloud.image.members(image.id)).map((m) => m.memberId)
-      : [],
-  );
-  for (const project of membersOf(document, maps)) {
-    if (project !== cloud.projectId && !known.has(project))
-      await attempt(`Not shared with project ${project}`, () => cloud.image.addMember(image.id, project));
-  }
-  if (document.hidden !== image.hidden)
-    await attempt("The image is not hidden", () => cloud.image.update(image.id, { hidden: document.hidden }));
-  if (UNFINISHED_MARK in image.properties) await cloud.image.update(image.id, { removeProperties: [UNFINISHED_MARK] });
-  if (document.protected && !image.protected)
-    await attempt("The image is not protected", () => cloud.image.update(image.id, { protected: true }));
-  return warnings;
-}
-
 function hashOf(document: ImageDocument): { readonly algorithm: string; readonly value: string } | undefined {
   if (document.hashValue !== "") return { algorithm: document.hashAlgorithm, value: document.hashValue };
   return document.checksum === "" ? undefined : { algorithm: "md5", value: document.checksum };
-}
-
-/** Glance hashes what it receives: the service's own proof that the bytes arrived. Throws HASH_MISMATCH. */
-function checkHash(document: ImageDocument, image: Image): void {
-  if (document.hashValue === "" || document.hashAlgorithm !== image.hashAlgorithm || document.hashValue === image.hashValue)
-    return;
-  throw new CodedError(
-    "HASH_MISMATCH",
-    `The restored image ${image.id} has another ${image.hashAlgorithm} than the backed-up one`,
-    {
-      facts: { expected: document.hashValue, found: image.hashValue, image: image.id },
-    },
-  );
-}
-
-/** Passes bytes on and counts them. */
-export async function* counted(bytes: AsyncIterable<Uint8Array>, progress: (bytes: number) => void): AsyncIterable<Uint8Array> {
-  for await (const chunk of bytes) {
-    progress(chunk.length);
-    yield chunk;
-  }
 }

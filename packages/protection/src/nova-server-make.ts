@@ -9,7 +9,7 @@
 
 import { type ApiObject, atLeast, type Cloud } from "@permafrost/openstack";
 import { CodedError, type Json, type JsonObject } from "@permafrost/std";
-import { counted } from "./glance-image.ts";
+import { counted } from "./counted.ts";
 import { ifThere } from "./if-there.ts";
 import type { TemporaryKind } from "./ledger.ts";
 import { restoredName } from "./name-conflict.ts";

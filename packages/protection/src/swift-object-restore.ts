@@ -4,7 +4,7 @@ import type { VerifyLevel } from "@permafrost/model";
 import type { ListedObject } from "@permafrost/openstack";
 import { CodedError, canonicalJson } from "@permafrost/std";
 import { fieldDifferences, firstDifference } from "./compare.ts";
-import { counted } from "./glance-image.ts";
+import { counted } from "./counted.ts";
 import type { Context } from "./resource-type.ts";
 import { prefixed, readAll, segmentsOf } from "./swift-manifest.ts";
 import { etagOf, headItself, kept, kindOf, linkTarget, type ObjectEntry } from "./swift-object.ts";

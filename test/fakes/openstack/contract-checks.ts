@@ -22,6 +22,7 @@ import { novaChecks } from "./contract-nova.ts";
 import { novaDiskChecks } from "./contract-nova-disks.ts";
 import { novaNetworkChecks } from "./contract-nova-networks.ts";
 import { novaServerChecks } from "./contract-nova-servers.ts";
+import { novaVolumeChecks } from "./contract-nova-volumes.ts";
 import { octaviaChecks } from "./contract-octavia.ts";
 import { octaviaTreeChecks } from "./contract-octavia-trees.ts";
 import { swiftChecks } from "./contract-swift.ts";
@@ -39,6 +40,7 @@ export const CHECKS: readonly Check[] = [
   ...swiftChecks,
   ...novaChecks,
   ...novaServerChecks,
+  ...novaVolumeChecks,
   ...novaDiskChecks,
   ...novaNetworkChecks,
   ...barbicanChecks,

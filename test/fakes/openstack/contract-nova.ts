@@ -133,6 +133,20 @@ export const novaChecks: readonly Check[] = [
       refusal(world, "another's", other, "forbidden", "Policy doesn't allow os_compute_api:os-keypairs:index to be performed.");
       const admin = await world.expect(200, "GET", `${path}?user_id=${world.userId}`, { ...compute("2.92"), as: "admin" });
       world.same("by admin", admin.json?.keypairs?.length, 2);
+      const forAnother = { ...compute("2.92"), json: { keypair: { ...keypair, name: "given", user_id: world.userId } } };
+      const given = await world.expect(201, "POST", path, { ...forAnother, as: "admin" });
+      world.same("given", given.json?.keypair?.user_id, world.userId);
+      const refused = { ...compute("2.92"), json: { keypair: { ...keypair, name: "given", user_id: world.creatorId } } };
+      const not = await world.expect(403, "POST", path, refused);
+      refusal(world, "for another", not, "forbidden", "Policy doesn't allow os_compute_api:os-keypairs:create to be performed.");
+      const taken = `${path}/given?user_id=${world.userId}`;
+      world.same(
+        "shown to admin",
+        (await world.expect(200, "GET", taken, { ...compute("2.92"), as: "admin" })).json?.keypair?.name,
+        "given",
+      );
+      await world.expect(204, "DELETE", taken, { ...compute("2.92"), as: "admin" });
+      await world.expect(404, "GET", taken, { ...compute("2.92"), as: "admin" });
       for (const name of ["contract%20key", "made"]) await world.expect(204, "DELETE", `${path}/${name}`, compute("2.92"));
       const gone = await world.expect(404, "GET", `${path}/made`, compute("2.92"));
       refusal(world, "gone", gone, "itemNotFound", `Keypair made not found for user ${world.userId}`);
