@@ -1,10 +1,12 @@
 /** cinder.volume-type between two projects: what who may read, every field there and back, what is found, refused and taken back. */
 
 import type { PlannedResource } from "@permafrost/model";
+import { CodedError } from "@permafrost/std";
 import { afterEach, describe, expect, it } from "vitest";
 import type { VolumeType } from "../fakes/openstack/volumes.ts";
 import { applied, mismatches, type Options, planned, problemsOf, restorePoint, undone } from "./both-ways.ts";
 import { TwoProjects } from "./two-projects.ts";
+import { fatesOf, WholeRestores } from "./whole-restores.ts";
 
 const INCLUDE = ["cinder.volume-type", "cinder.volume"];
 let projects: TwoProjects;
@@ -198,4 +200,46 @@ describe("not made", () => {
     await undone(projects, restored);
     expect(made()).toBe(type);
   });
+});
+
+describe("a restore's worker dies", () => {
+  it("at any call: the next one makes the type once and whole, and takes it back", async () => {
+    const ways = await WholeRestores.start();
+    const { volumes, seed, journal } = ways.fake;
+    volumes.qosSpecs.push(QOS);
+    const sourceId = ways.project("source", ["member", "admin"]);
+    volumes.types.push({ ...SECRET, id: "5e3c1a2b-0000-4000-8000-000000000002", access: new Set([sourceId]) });
+    const kept = seed.volume({ project: sourceId, name: "ledger", size: 1, type: "vault" });
+    const points = await ways.backup("source", ["cinder.volume-type"]);
+    volumes.volumes.delete(kept.id);
+    const vaults = () => volumes.types.filter((type) => type.name === "vault");
+    const forget = () => {
+      for (const type of vaults()) volumes.types.splice(volumes.types.indexOf(type), 1);
+    };
+    const shape = () =>
+      vaults().map(({ id: _, access, encryption, ...fields }) => ({ ...fields, open: access.size, cipher: encryption?.cipher }));
+    forget();
+    ways.project("target", ["member", "admin"]);
+    const whole = await ways.restore("target", points);
+    const wanted = shape();
+    expect(wanted).toMatchObject([{ description: SECRET.description, encrypted: true, open: 1, qosSpecsId: QOS.id }]);
+    const failures: string[] = [];
+    for (const [at, fate] of fatesOf(whole).entries()) {
+      const project = `target-${at}`;
+      ways.project(project, ["member", "admin"]);
+      forget();
+      try {
+        const restored = await ways.restore(project, points, {}, fate);
+        expect(shape()).toEqual(wanted);
+        expect(await ways.verify(restored)).toEqual([]);
+        await ways.undo(restored);
+        expect(vaults()).toEqual([]);
+      } catch (error) {
+        failures.push(`${fate.call} ${fate.death} (${whole.calls[fate.call]}): ${CodedError.from(error).message.slice(0, 300)}`);
+      }
+    }
+    expect(journal.foreignDeleted("volume_type")).toEqual([]);
+    await ways.close();
+    expect(failures).toEqual([]);
+  }, 120_000);
 });

@@ -105,8 +105,7 @@ export const cinderVolumeType: ResourceType<VolumeTypeDocument> = {
           )
         : String(known.id);
     await journal.note(TYPE, resource.id, id);
-    if (encryption !== undefined && (await volume.encryptionOf(id)) === undefined)
-      await volume.encryptType(id, encryptionFields(encryption));
+    if (encryption !== undefined) await encrypt(cloud, id, encryptionFields(encryption));
     const specs = await qosOf(cloud, document);
     if (specs !== undefined) await volume.giveQosSpecs(String(specs.id), id);
     if (type.is_public === false) await volume.openType(id, cloud.projectId);
@@ -154,6 +153,16 @@ export const cinderVolumeType: ResourceType<VolumeTypeDocument> = {
     },
   },
 };
+
+/** Once: Cinder refuses a second time, also where the request of a worker that died was faster. */
+async function encrypt(cloud: Cloud, id: string, fields: JsonObject): Promise<void> {
+  if ((await cloud.volume.encryptionOf(id)) !== undefined) return;
+  try {
+    await cloud.volume.encryptType(id, fields);
+  } catch (error) {
+    if (!CodedError.is(error, "CLOUD_HTTP") || (await cloud.volume.encryptionOf(id)) === undefined) throw error;
+  }
+}
 
 function wanted({ name, is_public, extra_specs }: ApiObject): JsonObject {
   if (typeof name !== "string" || name === "") throw new CodedError("ASSERTION", "A volume type without a name");

@@ -85,6 +85,17 @@ describe("obtain", () => {
     expect(objects.has(id)).toBe(true);
     expect(objects.size).toBe(1);
   });
+  it("adopts it when the earlier attempt's request comes through first, and there can be one of its name only", async () => {
+    await expect(ledger().obtain("snapshot", "v1", async () => Promise.reject(new Error("killed")))).rejects.toThrow("killed");
+    const taken = new CodedError("CONFLICT", "there is one of that name");
+    const id = await ledger().obtain("snapshot", "v1", async (name) => {
+      await make(name);
+      throw taken;
+    });
+    expect([...objects.keys()]).toEqual([id]);
+    await expect(ledger().obtain("image", "v1", async () => Promise.reject(taken))).rejects.toBe(taken);
+    await expect(ledger().obtain("image", "v1", async () => Promise.reject(taken))).rejects.toBe(taken);
+  });
   it("removes what an earlier attempt left broken, and makes it anew", async () => {
     const one = ledger();
     await expect(one.obtain("snapshot", "v1", async () => Promise.reject(new Error("killed")))).rejects.toThrow("killed");

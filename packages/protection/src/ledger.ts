@@ -97,6 +97,12 @@ export class Ledger {
     try {
       return await create(name);
     } catch (error) {
+      // What an earlier attempt asked for may have been made only now, where there can be one of it only.
+      const isTaken = known !== undefined && CodedError.is(error, "CONFLICT");
+      if (isTaken) {
+        const usable = await this.#adopt(entryOf(known.value));
+        if (usable !== undefined) return usable;
+      }
       if (!CodedError.is(error, "OUTCOME_UNKNOWN")) throw error;
       this.#unsettled.add(name);
       // The request may have been applied: look before making another.
