@@ -64,7 +64,12 @@ export type { ObjectService } from "./object/object-service.ts";
 export type { GetObjectOptions, ObjectHeaders, PutObjectOptions } from "./object/objects.ts";
 export { type ApiObject, type Collection, type CollectionSpec, openCollection } from "./rest/collection.ts";
 export type { UploadToImageFields } from "./volume/volume-actions.ts";
-export { SNAPSHOT_DETAILS, VOLUME_BACKUP_DETAILS, VOLUME_TRANSFER_DETAILS } from "./volume/volume-inventory.ts";
+export {
+  GROUP_SNAPSHOT_DETAILS,
+  SNAPSHOT_DETAILS,
+  VOLUME_BACKUP_DETAILS,
+  VOLUME_TRANSFER_DETAILS,
+} from "./volume/volume-inventory.ts";
 export type { AvailabilityZone, QuotaUse, VolumeType } from "./volume/volume-offers.ts";
 export type { VolumeService } from "./volume/volume-service.ts";
 export type { SnapshotFields, SnapshotQuery, VolumeSnapshot } from "./volume/volume-snapshots.ts";

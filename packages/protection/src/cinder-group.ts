@@ -168,7 +168,6 @@ export const cinderGroup: ResourceType<GroupDocument> = {
     roles: { capture: "reader", restore: "member" },
     reported: {
       "group type": "it is the cloud's: found by map, id or name",
-      "group snapshots": "Cinder takes one of what the volumes hold now, not of what they held then",
       replication: "is the operator's to enable",
     },
   },

@@ -143,7 +143,6 @@ export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
     field: /^(hash|headers\.x-manifest-etag)$/,
     why: "Swift's hash of a manifest covers the times of its segments; that of their bytes is compared",
   },
-  { type: /^cinder\.volume$/, field: /^group_id$/, why: "volume groups are not restored", accepts: (_, after) => after === null },
   {
     type: /^glance\.image-member$/,
     field: /^status$/,

@@ -1,4 +1,4 @@
-/** Volume backups, as a listing of what was seeded, and volume transfers: offered, listed, taken back. */
+/** Volume backups and group snapshots, as listings of what was seeded, and volume transfers: offered, listed, taken back. */
 
 import { bodyOf, type CinderCall, EMPTY_202, fail } from "./cinder-call.ts";
 import type { CinderState, VolumeRoutes } from "./cinder-volumes.ts";
@@ -26,6 +26,22 @@ export class KeepingRoutes {
     if (id === "detail") return json(200, { backups: mine.map((each) => backupView(context, each)) });
     const found = mine.find((each) => each.id === id) ?? fail(404, `Backup ${id} could not be found.`);
     return json(200, { backup: backupView(context, found) });
+  }
+
+  groupSnapshots(context: CinderCall): Reply {
+    const [, id] = context.parts;
+    if (context.call.method !== "GET") fail(404, "The resource could not be found.");
+    const mine = this.#state.volumes.groupSnapshots.filter((each) => each.projectId === context.projectId);
+    if (id === undefined)
+      return json(200, { group_snapshots: mine.map((g) => ({ id: g.id, name: g.name, group_type_id: g.groupTypeId })) });
+    const detailed = mine.map((each) => ({
+      ...{ id: each.id, group_id: each.groupId, group_type_id: each.groupTypeId, status: "available" },
+      ...{ created_at: cinderTime(each.createdMs), name: each.name, description: each.description },
+      ...(context.admin && context.view.version >= 3058 ? { project_id: each.projectId } : {}),
+    }));
+    if (id === "detail") return json(200, { group_snapshots: detailed });
+    const found = detailed.find((each) => each.id === id) ?? fail(404, `GroupSnapshot ${id} could not be found.`);
+    return json(200, { group_snapshot: found });
   }
 
   async transfers(context: CinderCall): Promise<Reply> {

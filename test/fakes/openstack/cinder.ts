@@ -117,6 +117,7 @@ export class Cinder implements ServiceHandler {
     if (top === "types") return this.#types.types(context);
     if (top === "qos-specs") return this.#types.qosSpecs(context);
     if (top === "groups") return this.#groups.groups(context);
+    if (top === "group_snapshots") return this.#keeping.groupSnapshots(context);
     if (top === "group_types") return this.#groups.types(context);
     if (top === "backups") return this.#keeping.backups(context);
     if (top === "os-volume-transfer" || top === "volume-transfers") return this.#keeping.transfers(context);

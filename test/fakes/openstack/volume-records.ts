@@ -108,3 +108,13 @@ export interface VolumeTransfer {
   readonly noSnapshots: boolean;
   readonly createdMs: number;
 }
+
+export interface GroupSnapshot {
+  readonly id: string;
+  readonly projectId: string;
+  readonly groupId: string;
+  readonly groupTypeId: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly createdMs: number;
+}

@@ -9,6 +9,7 @@ import type { KeyStore } from "./barbican/key-store.ts";
 import { type BlockGenerator, SparseBytes } from "./bytes.ts";
 import { cinderTime, uuid } from "./ids.ts";
 import type {
+  GroupSnapshot,
   GroupType,
   QosSpecs,
   Snapshot,
@@ -20,6 +21,7 @@ import type {
 } from "./volume-records.ts";
 
 export type {
+  GroupSnapshot,
   GroupType,
   QosSpecs,
   Snapshot,
@@ -50,6 +52,7 @@ export class Volumes {
   readonly transfers: VolumeTransfer[] = [];
   readonly groups = new Map<string, VolumeGroup>();
   readonly groupTypes: GroupType[] = [];
+  readonly groupSnapshots: GroupSnapshot[] = [];
   readonly zones = ["nova"];
   readonly #quotas = new Map<string, Quota>();
   readonly #clock: Clock;

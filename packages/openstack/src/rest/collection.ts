@@ -80,7 +80,7 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
         query: { ...spec.listQuery, ...(spec.unfiltered === true ? {} : query) },
         expect: [200],
         items: (page) => (page[spec.plural] as readonly ApiObject[]).map(listed).map(identified),
-        next: (page) => nextPage(page, spec.plural),
+        next: (page) => nextPage(page, spec),
         signal,
       }),
     get: async (id) => unwrap(await client.json<JsonObject>({ method: "GET", path: at(id), expect: [200] })),
@@ -109,9 +109,9 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
   };
 }
 
-/** `<plural>_links` as Neutron, Nova and Octavia give, `links.next` as Keystone and Designate, or `next` as Barbican. */
-function nextPage(page: Page, plural: string): Query | undefined {
-  const links = page[`${plural}_links`] as { rel?: string; href?: string }[] | undefined;
+/** `<plural>_links` as Neutron, Nova and Octavia give (Cinder also `<singular>_links`), `links.next` as Keystone and Designate, or `next` as Barbican. */
+function nextPage(page: Page, { plural, singular }: CollectionSpec): Query | undefined {
+  const links = (page[`${plural}_links`] ?? page[`${singular}_links`]) as { rel?: string; href?: string }[] | undefined;
   const { next } = (page.links ?? page) as { next?: string | null };
   return nextOf(links) ?? linkQuery(next);
 }

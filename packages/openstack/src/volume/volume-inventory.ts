@@ -23,3 +23,11 @@ export const VOLUME_TRANSFER_DETAILS: CollectionSpec = {
   singular: "transfer",
   plural: "transfers",
 };
+
+/** From microversion 3.14. */
+export const GROUP_SNAPSHOT_DETAILS: CollectionSpec = {
+  service: "block-storage",
+  path: "/group_snapshots/detail",
+  singular: "group_snapshot",
+  plural: "group_snapshots",
+};
