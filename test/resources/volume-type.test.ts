@@ -75,6 +75,17 @@ describe("captured", () => {
     });
   });
 
+  it("by an administrator whom the cloud's policy does not show how it encrypts: as incomplete", async () => {
+    await start();
+    projects.fake.faults.add({
+      match: { service: "volume", method: "GET", path: /\/encryption$/ },
+      times: 9,
+      action: { status: 403, body: JSON.stringify({ forbidden: { code: 403, message: "Policy doesn't allow it" } }) },
+    });
+    const [point] = await restorePoint(projects, ["cinder.volume-type"]);
+    expect(await projects.document(point)).toMatchObject({ isComplete: false, type: { extra_specs: SECRET.extraSpecs } });
+  });
+
   it("by its name alone if the project is not shown it any more", async () => {
     const type = await start([]);
     type.access.clear();

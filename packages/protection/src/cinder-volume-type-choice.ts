@@ -27,16 +27,22 @@ export interface ChosenVolumeType {
 
 const ENCRYPTION = ["provider", "cipher", "key_size", "control_location"] as const;
 
-/** As far as the credentials may read it. */
+/** As far as the credentials may read it: a cloud's policy may keep its encryption or QoS specs from its own administrator, too. */
 export async function describeVolumeType(cloud: Cloud, type: ApiObject): Promise<VolumeTypeDocument> {
-  if (!cloud.roles.has("admin") || typeof type.id !== "string") return { version: 1, type, isComplete: false };
-  const encryption = await cloud.volume.encryptionOf(type.id);
-  const qosSpecs = typeof type.qos_specs_id === "string" ? await qosSpecsBy(cloud, "id", type.qos_specs_id) : undefined;
-  return {
-    ...{ version: 1, type, isComplete: true },
-    ...(encryption === undefined ? {} : { encryption }),
-    ...(qosSpecs === undefined ? {} : { qosSpecs }),
-  };
+  const known: VolumeTypeDocument = { version: 1, type, isComplete: false };
+  if (!cloud.roles.has("admin") || typeof type.id !== "string") return known;
+  try {
+    const encryption = await cloud.volume.encryptionOf(type.id);
+    const qosSpecs = typeof type.qos_specs_id === "string" ? await qosSpecsBy(cloud, "id", type.qos_specs_id) : undefined;
+    return {
+      ...{ ...known, isComplete: true },
+      ...(encryption === undefined ? {} : { encryption }),
+      ...(qosSpecs === undefined ? {} : { qosSpecs }),
+    };
+  } catch (error) {
+    if (CodedError.is(error, "FORBIDDEN")) return known;
+    throw error;
+  }
 }
 
 export async function qosSpecsBy(cloud: Cloud, key: "id" | "name", value: string): Promise<ApiObject | undefined> {
