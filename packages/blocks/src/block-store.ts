@@ -7,6 +7,7 @@
  */
 
 import type { BlockId, RepositoryId } from "@permafrost/model";
+import type { NodePruning } from "./pruning.ts";
 
 /** On whose behalf a call is made. A store refuses a fence lower than the highest it saw for (session, task): `FENCED`. */
 export interface Scope {
@@ -46,7 +47,8 @@ export interface StoreStatus {
 export interface BlockStore {
   /**
    * One atomic step per id: present -> pinned for the scope's session, answer true; else false.
-   * At most IDS_PER_REQUEST_MAX ids. A store that knows its copy to be damaged answers false.
+   * At most IDS_PER_REQUEST_MAX ids. A store that knows its copy to be damaged answers false. What is present is spared by a prune
+   * (`pruning.ts`), durably, before this answers; so it is by `put` and `confirm`.
    */
   reserve(scope: Scope, ids: readonly BlockId[]): Promise<boolean[]>;
 
@@ -86,6 +88,9 @@ export interface BlockStore {
   listRepositories(): Promise<RepositoryId[]>;
 
   status(): Promise<StoreStatus[]>;
+
+  /** Each node's side of a prune. Throws when one of the nodes does not answer: a prune knows all of them, or does nothing. */
+  pruning(): Promise<NodePruning[]>;
 
   close(): Promise<void>;
 }

@@ -14,4 +14,13 @@ export {
 export type { ReplicaEvent, StoreNode } from "./cluster.ts";
 export { Fences } from "./fences.ts";
 export { type MemoryBlockStore, type MemoryBlockStoreOptions, memoryBlockStore, type StoreMethod } from "./memory.ts";
+export {
+  ascending,
+  checkCycle,
+  checkNotFenced,
+  checkSweep,
+  type ListedBlock,
+  type NodePruning,
+  type SweepProgress,
+} from "./pruning.ts";
 export { type ReplicatedStoreOptions, replicatedStore } from "./replicated.ts";

@@ -10,6 +10,7 @@ import { CodedError, compareBytes, randomId, toHex } from "@permafrost/std";
 import type { BlockStore, Scope, SealedBlock, StoredRecord, StoreStatus } from "./block-store.ts";
 import { checkBlock, checkIds, checkRecord, checkRecordKey, checkRepositoryId, checkScope, digestMatches } from "./checks.ts";
 import { Fences } from "./fences.ts";
+import { memoryPruning, type PrunableBlock } from "./memory-pruning.ts";
 
 export type StoreMethod = Exclude<keyof BlockStore, "close">;
 
@@ -29,7 +30,7 @@ export interface MemoryBlockStore extends BlockStore {
   failNext(error: Error, times?: number, method?: StoreMethod): void;
 }
 
-interface Held {
+interface Held extends PrunableBlock {
   block: SealedBlock;
   readonly pins: Set<string>;
   knownDamaged: boolean;
@@ -60,6 +61,7 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
     deleteRecord: 0,
     listRepositories: 0,
     status: 0,
+    pruning: 0,
   };
   const received = { blocks: 0, bytes: 0 };
   let storedBytes = 0;
@@ -83,6 +85,12 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
     const held = blocks.get(blockKey(scope.repositoryId, id));
     return held && !held.knownDamaged ? held : undefined;
   };
+  /** It is there and somebody counts on it: no prune takes it. */
+  const kept = (scope: Scope, id: BlockId): Held | undefined => {
+    const held = intact(scope, id);
+    if (held) held.condemnedIn = 0;
+    return held;
+  };
   const everywhere = (id: BlockId) => [...blocks].filter(([key]) => key.endsWith(`/${toHex(id)}`));
 
   const storeRecord = (scope: Scope, record: StoredRecord, deleted: boolean) => {
@@ -100,6 +108,12 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
     records.set(scope.repositoryId, ofRepository);
   };
 
+  const remove = (key: string) => {
+    storedBytes -= blocks.get(key)?.block.body.length ?? 0;
+    blocks.delete(key);
+  };
+  const pruning = memoryPruning({ nodeId, blocks, remove, enter: () => enter("pruning") });
+
   return {
     nodeId,
     calls,
@@ -113,10 +127,7 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
       }
     },
     drop(id) {
-      for (const [key, held] of everywhere(id)) {
-        storedBytes -= held.block.body.length;
-        blocks.delete(key);
-      }
+      for (const [key] of everywhere(id)) remove(key);
     },
     failNext(error, times = 1, method) {
       failing = { error, times, method };
@@ -126,7 +137,7 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
       enter("reserve", scope);
       checkIds(ids);
       return ids.map((id) => {
-        const held = intact(scope, id);
+        const held = kept(scope, id);
         held?.pins.add(scope.sessionId);
         return held !== undefined;
       });
@@ -138,7 +149,7 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
       for (const block of sealed) {
         received.blocks++;
         received.bytes += block.body.length;
-        const held = intact(scope, block.id);
+        const held = kept(scope, block.id);
         if (held) {
           held.pins.add(scope.sessionId);
           continue;
@@ -157,6 +168,8 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
           block: { id: Uint8Array.from(block.id), body: Uint8Array.from(block.body), digest: Uint8Array.from(block.digest) },
           pins: new Set([...(earlier?.pins ?? []), scope.sessionId]),
           knownDamaged: false,
+          bodyBytes: block.body.length,
+          condemnedIn: 0,
         });
       }
     },
@@ -164,7 +177,7 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
     async confirm(scope, ids) {
       enter("confirm", scope);
       checkIds(ids);
-      return ids.map((id) => intact(scope, id) !== undefined);
+      return ids.map((id) => kept(scope, id) !== undefined);
     },
 
     async get(repositoryId, ids) {
@@ -224,6 +237,11 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
     async status(): Promise<StoreStatus[]> {
       enter("status");
       return [{ nodeId, blocks: blocks.size, storedBytes, freeBytes: capacityBytes - storedBytes }];
+    },
+
+    async pruning() {
+      enter("pruning");
+      return [pruning];
     },
 
     async close() {

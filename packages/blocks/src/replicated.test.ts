@@ -31,11 +31,15 @@ for (const [count, replicas, writeQuorum] of [
 }
 
 for (const count of [3, 5]) {
-  blockStoreSuite(`${count} nodes with R=3, W=2 and one down`, async () => {
-    const { store, memories } = cluster(count);
-    at(memories, 1).failNext(down, Number.POSITIVE_INFINITY);
-    return { store };
-  });
+  blockStoreSuite(
+    `${count} nodes with R=3, W=2 and one down`,
+    async () => {
+      const { store, memories } = cluster(count);
+      at(memories, 1).failNext(down, Number.POSITIVE_INFINITY);
+      return { store };
+    },
+    { hasNodeDown: true },
+  );
 }
 
 describe("writing to replicas", () => {

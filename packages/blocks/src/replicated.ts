@@ -75,6 +75,10 @@ export function replicatedStore(options: ReplicatedStoreOptions): BlockStore {
       return heard;
     },
 
+    async pruning() {
+      return (await Promise.all(nodes.map((node) => node.store.pruning()))).flat();
+    },
+
     async close() {
       await writes.settle();
       await reads.settle();

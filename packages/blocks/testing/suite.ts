@@ -12,6 +12,7 @@ import { BLOCK_BYTES_MAX, type BlockId, IDS_PER_REQUEST_MAX, SEAL_OVERHEAD_BYTES
 import { assert, CodedError, toHex, utf8 } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { BlockStore, Scope, SealedBlock } from "../src/block-store.ts";
+import { pruningSuite } from "./pruning-suite.ts";
 
 export interface OpenedStore {
   readonly store: BlockStore;
@@ -56,9 +57,14 @@ const plain = (block: SealedBlock | undefined) =>
 export interface SuiteFeatures {
   readonly reopens?: boolean;
   readonly damages?: boolean;
+  /** Nodes that have a block some time after it was put; default: those that have it when the put resolves. */
+  readonly copies?: number;
+  /** One of its nodes never answers. */
+  readonly hasNodeDown?: boolean;
 }
 
 export function blockStoreSuite(name: string, open: () => Promise<OpenedStore>, features: SuiteFeatures = {}): void {
+  pruningSuite(name, open, features);
   describe(`${name} as a BlockStore`, () => {
     let opened: OpenedStore;
     let store: BlockStore;

@@ -35,7 +35,7 @@ blockStoreSuite(
       },
     };
   },
-  { damages: true },
+  { damages: true, copies: 3 },
 );
 
 describe("a cluster from its configuration", () => {
