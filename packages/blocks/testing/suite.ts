@@ -14,6 +14,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { BlockStore, Scope, SealedBlock } from "../src/block-store.ts";
 import { pruningSuite } from "./pruning-suite.ts";
 
+export { condemn, listed, pagesOf, sweep } from "./pruning-suite.ts";
+
 export interface OpenedStore {
   readonly store: BlockStore;
   /** Closes the store and opens it again over the same data. Needed by the tests of `reopens`. */

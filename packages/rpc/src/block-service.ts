@@ -13,6 +13,7 @@ import { inBatches } from "./batches.ts";
 import type { BlockServiceImplementation, PutRequest, Scope as WireScope } from "./gen/permafrost/block/v1/block.ts";
 import { HotBlockServiceDefinition } from "./hot-messages.ts";
 import { PUTS_IN_FLIGHT_MAX } from "./limits.ts";
+import { pruningMethods } from "./pruning-service.ts";
 import { type ServiceBinding, serve } from "./server.ts";
 
 /** Ids read from the store at once for a Get: at most 32 MiB of bodies. */
@@ -76,6 +77,8 @@ export function blockService(store: BlockStore): ServiceBinding {
     async listRepositories() {
       return { repositoryIds: await store.listRepositories() };
     },
+
+    ...pruningMethods(store),
 
     async status() {
       const [node] = await store.status();

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type MemoryBlockStore, memoryBlockStore } from "@permafrost/blocks";
 import { blockStoreSuite, codedErrorOf, TEST_REPOSITORY, testBlock, testScope } from "@permafrost/blocks/testing";
-import { CodedError } from "@permafrost/std";
+import { assert, CodedError, compareBytes } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { blockService } from "./block-service.ts";
 import { remoteBlockStore } from "./remote-store.ts";
@@ -182,6 +182,26 @@ describe("the remote store", () => {
     expect((await codedErrorOf(store.status())).code).toBe("STORE_CLOSED");
     await store.close();
     await other.stop();
+  });
+
+  it("takes no list of blocks that is none", async () => {
+    const [own] = await memory.pruning();
+    assert(own, "memory is one node");
+    const [low, high] = [testBlock("a"), testBlock("b")].map(({ id }) => id).sort(compareBytes) as [Uint8Array, Uint8Array];
+    const one = (id: Uint8Array) => ({ id, bodyBytes: 1, condemnedIn: 0 });
+    for (const pages of [[[one(high), one(low)]], [[one(low)], [one(low)]], [[one(low.subarray(1))]]]) {
+      async function* list() {
+        yield* pages;
+      }
+      const lying = { ...memory, pruning: async () => [{ ...own, list }] };
+      const other = await startServer({ listen: "127.0.0.1:0", services: [blockService(lying)] });
+      const store = remoteBlockStore({ address: other.address });
+      const [node] = await store.pruning();
+      assert(node, "a remote store is one node");
+      expect((await codedErrorOf(Array.fromAsync(node.list(TEST_REPOSITORY)))).code).toBe("REMOTE_FAILED");
+      await store.close();
+      await other.stop();
+    }
   });
 
   it("tells why a node takes no writes", async () => {

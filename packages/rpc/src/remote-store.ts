@@ -23,6 +23,7 @@ import { type ConnectOptions, openChannel } from "./channel.ts";
 import { HotBlockServiceDefinition } from "./hot-messages.ts";
 import { PUTS_IN_FLIGHT_MAX, STALL_TIMEOUT_MS } from "./limits.ts";
 import { PutStream } from "./put-stream.ts";
+import { remotePruning } from "./remote-pruning.ts";
 
 export interface RemoteStoreOptions extends ConnectOptions {
   /** Calls in all for what fails with `later`; default 3. */
@@ -178,6 +179,12 @@ export function remoteBlockStore(options: RemoteStoreOptions): BlockStore {
             ...(readOnlyReason !== "" && { readOnlyReason }),
           },
         ];
+      }),
+
+    pruning: () =>
+      call(async () => {
+        const { nodeId } = await client.status({});
+        return [remotePruning({ nodeId, address, client, call })];
       }),
 
     async close() {

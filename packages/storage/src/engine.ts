@@ -1,10 +1,10 @@
 /**
  * One node's BlockStore: blocks and records in packs, found through an index, durable before they are acknowledged.
  *
- * Interleavings it must survive: the same block put by many at once (it joins the copy on its way); a put that replaces a
- * damaged copy while a read finds the damage (changes of the index are decided one at a time); the index failing under
- * any of them (it is rebuilt from the packs and asked again). Records have their own rules: `node-records.ts`.
- * Once the disk fails a write the node only reads, and says why.
+ * Interleavings it must survive: the same block put by many at once (it joins the copy on its way); a pack removed while it is read (the
+ * removal waits for reads that have begun); the index failing under any of them (it is rebuilt from the packs and asked again). Blocks,
+ * records and prunes have their own rules: `node-blocks.ts`, `node-records.ts`, `node-pruning.ts`. Once the disk fails a write the node
+ * only reads, and says why.
  */
 
 import {
@@ -16,27 +16,24 @@ import {
   checkRepositoryId,
   checkScope,
   Fences,
+  type NodePruning,
   type Scope,
   type SealedBlock,
   type StoredRecord,
   type StoreStatus,
 } from "@permafrost/blocks";
-import {
-  encodeIndexBlock,
-  type IndexLocation,
-  indexBlockKey,
-  RECORD_TYPE_BLOCK,
-  RECORD_TYPE_RECORD,
-  RECORD_TYPE_TOMBSTONE,
-} from "@permafrost/format";
+import { RECORD_TYPE_RECORD, RECORD_TYPE_TOMBSTONE } from "@permafrost/format";
 import type { BlockId, RepositoryId } from "@permafrost/model";
 import type { PackStore } from "@permafrost/packs";
-import { type CodedError, equalBytes, fromHex, toHex } from "@permafrost/std";
-import { readRecords } from "./body-reader.ts";
-import { corrupt, storeClosed, storeFull, storeReadOnly } from "./errors.ts";
+import { Condemned } from "./condemned.ts";
+import { storeClosed, storeFull, storeReadOnly } from "./errors.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { InFlight } from "./in-flight.ts";
 import type { IndexHome } from "./index-home.ts";
 import { LiveIndex } from "./live-index.ts";
+import { livingOf } from "./living.ts";
+import { NodeBlocks } from "./node-blocks.ts";
+import { type EnginePruning, nodePruning } from "./node-pruning.ts";
 import { NodeRecords } from "./node-records.ts";
 import type { EngineOptions } from "./options.ts";
 import { PackCatalog } from "./pack-catalog.ts";
@@ -69,26 +66,35 @@ export interface StorageEngine extends BlockStore {
   stats(): Promise<StorageStats>;
 }
 
+/** What an engine works on; it owns all of it. */
+export interface EngineParts {
+  readonly packs: PackStore;
+  readonly home: IndexHome;
+  /** Where it keeps what is condemned. */
+  readonly condemned: PackStore;
+}
+
 /**
- * An open engine over `packs` and `home`; owns both from here on. `identify` gives the node's id once this process has
- * the index's lock. KV_LOCKED if a process has the node open.
+ * An open engine. `identify` gives the node's id once this process has the index's lock. KV_LOCKED if a process has the node open.
  */
 export async function openEngine(
   identify: () => Promise<string>,
-  packs: PackStore,
-  home: IndexHome,
+  { packs, home, condemned }: EngineParts,
   options: EngineOptions,
 ): Promise<StorageEngine> {
   const catalog = new PackCatalog();
   let nodeId = "";
+  let known: Condemned | undefined;
   try {
     const index = await LiveIndex.open(home, packs, catalog, async () => {
       nodeId = await identify();
       await checkPackOwner(packs, nodeId);
+      known = await Condemned.open(condemned);
     });
-    return new Engine(nodeId, packs, catalog, index, options);
+    return new Engine(nodeId, packs, catalog, index, known as Condemned, options);
   } catch (error) {
     await packs.close();
+    await condemned.close();
     throw error;
   }
 }
@@ -103,14 +109,23 @@ class Engine implements StorageEngine {
   readonly #writer: PackWriter;
   readonly #commits: GroupCommit;
   readonly #records: NodeRecords;
-  /** Places found damaged, as `pack:offset`; known at once, and kept in the index too. */
-  readonly #damaged = new Set<string>();
+  readonly #blocks: NodeBlocks;
+  readonly #condemned: Condemned;
+  readonly #pruning: EnginePruning;
+  readonly #reads = new InFlight();
   #readOnlyReason: string | undefined;
   /** As last asked; forgotten when a commit or a deletion may have changed it. */
   #space: { readonly freeBytes: number; readonly keepFreeBytes: number } | undefined;
   #closed = false;
 
-  constructor(nodeId: string, packs: PackStore, catalog: PackCatalog, index: LiveIndex, options: EngineOptions) {
+  constructor(
+    nodeId: string,
+    packs: PackStore,
+    catalog: PackCatalog,
+    index: LiveIndex,
+    condemned: Condemned,
+    options: EngineOptions,
+  ) {
     this.nodeId = nodeId;
     this.#packs = packs;
     this.#catalog = catalog;
@@ -129,86 +144,54 @@ class Engine implements StorageEngine {
       write: (records) => this.#commit(records),
     });
     this.#records = new NodeRecords({ nodeId, packs, catalog, index, commits: this.#commits });
+    this.#condemned = condemned;
+    this.#blocks = new NodeBlocks({
+      ...{ nodeId, packs, catalog, index, condemned },
+      commits: this.#commits,
+      checkRoom: (bytes) => this.#checkRoom(bytes),
+    });
+    this.#pruning = nodePruning({
+      ...{ nodeId, packs, catalog, index, condemned },
+      commits: this.#commits,
+      reads: this.#reads,
+      isIntact: this.#blocks.isIntact,
+      checkOpen: () => this.#enter(),
+      checkWritable: () => this.#checkWritable(),
+      seal: () => index.hold(() => this.#writer.seal()),
+    });
   }
 
   async reserve(scope: Scope, ids: readonly BlockId[]): Promise<boolean[]> {
     this.#enter(scope);
     checkIds(ids);
-    return this.#present(scope.repositoryId, ids);
+    return this.#blocks.keep(scope.repositoryId, ids);
   }
 
   async confirm(scope: Scope, ids: readonly BlockId[]): Promise<boolean[]> {
     this.#enter(scope);
     checkIds(ids);
-    return this.#present(scope.repositoryId, ids);
+    return this.#blocks.keep(scope.repositoryId, ids);
   }
 
   async put(scope: Scope, blocks: readonly SealedBlock[]): Promise<void> {
     this.#enter(scope);
     for (const block of blocks) checkBlock(block);
     this.#checkWritable();
-    await this.#commits.admit();
-    const repositoryId = fromHex(scope.repositoryId);
-    const keys = blocks.map((block) => indexBlockKey(repositoryId, block.id));
-    const known = await this.#index.ask((index) => index.blocksAt(keys));
-    const records: PendingRecord[] = [];
-    let bytes = 0;
-    blocks.forEach((block, i) => {
-      const location = known[i];
-      if (location && this.#isIntact(location)) return;
-      bytes += block.body.length;
-      records.push({
-        type: RECORD_TYPE_BLOCK,
-        keyBytes: 32,
-        repositoryId,
-        id: block.id,
-        version: 0n,
-        body: block.body,
-        digest: block.digest,
-        indexKey: keys[i] as Buffer,
-        isNew: location === undefined,
-      });
-    });
-    if (records.length === 0) return;
-    await this.#checkRoom(bytes);
-    await this.#commits.add(records);
+    await this.#blocks.put(scope.repositoryId, blocks);
   }
 
   async get(repositoryId: RepositoryId, ids: readonly BlockId[]): Promise<(SealedBlock | undefined)[]> {
     this.#enter();
     checkRepositoryId(repositoryId);
     checkIds(ids);
-    const repository = fromHex(repositoryId);
-    const keys = ids.map((id) => indexBlockKey(repository, id));
-    const known = await this.#index.ask((index) => index.blocksAt(keys));
-    const at = known.flatMap((location, i) => (location ? [{ location, i }] : []));
-    const reads = await readRecords(
-      this.#packs,
-      this.#catalog,
-      at.map(({ location }) => location),
-    );
-    const out = new Array<SealedBlock | undefined>(ids.length);
-    let failure: CodedError | undefined;
-    for (const [n, { location, i }] of at.entries()) {
-      const id = ids[i] as BlockId;
-      const read = reads[n];
-      if (read?.ok && read.header.type === RECORD_TYPE_BLOCK && equalBytes(read.header.id, id)) {
-        out[i] = { id, body: read.body, digest: read.digest };
-        continue;
-      }
-      const reason = read?.ok === false ? read.reason : "another record lies there";
-      await this.#markDamaged(keys[i] as Buffer, location);
-      failure ??= this.#corrupt(repositoryId, toHex(id), location, reason);
-    }
-    if (failure) throw failure;
-    return out;
+    return this.#reads.run(() => this.#blocks.get(repositoryId, ids));
   }
 
   async putRecord(scope: Scope, record: StoredRecord): Promise<void> {
     this.#enter(scope);
     checkRecord(record);
     this.#checkWritable();
-    await this.#records.put(scope, record, RECORD_TYPE_RECORD);
+    await this.#reads.run(() => this.#records.put(scope, record, RECORD_TYPE_RECORD));
   }
 
   async deleteRecord(scope: Scope, key: string, version: bigint): Promise<void> {
@@ -216,20 +199,20 @@ class Engine implements StorageEngine {
     const tombstone = { key, version, body: new Uint8Array(0) };
     checkRecord(tombstone);
     this.#checkWritable();
-    await this.#records.put(scope, tombstone, RECORD_TYPE_TOMBSTONE);
+    await this.#reads.run(() => this.#records.put(scope, tombstone, RECORD_TYPE_TOMBSTONE));
   }
 
   async getRecord(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined> {
     this.#enter();
     checkRepositoryId(repositoryId);
     checkRecordKey(key);
-    return this.#records.get(repositoryId, key);
+    return this.#reads.run(() => this.#records.get(repositoryId, key));
   }
 
   async listRecords(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
     this.#enter();
     checkRepositoryId(repositoryId);
-    return this.#records.list(repositoryId, prefix);
+    return this.#reads.run(() => this.#records.list(repositoryId, prefix));
   }
 
   async listRepositories(): Promise<RepositoryId[]> {
@@ -256,7 +239,7 @@ class Engine implements StorageEngine {
       storedBytes: this.#catalog.storedBytes,
       freeBytes,
       readOnlyReason: this.#readOnlyReason,
-      damagedFound: this.#damaged.size,
+      damagedFound: this.#blocks.damagedFound,
       indexRebuilds: this.#index.rebuilds,
       cleanStart: this.#index.cleanStart,
       recovery: this.#index.recovery,
@@ -269,7 +252,8 @@ class Engine implements StorageEngine {
       packs: this.#packs,
       catalog: this.#catalog,
       index: this.#index,
-      markDamaged: (key, location) => this.#markDamaged(key, location),
+      reads: this.#reads,
+      markDamaged: this.#blocks.markDamaged,
     });
   }
 
@@ -278,9 +262,15 @@ class Engine implements StorageEngine {
     await this.#index.rebuild(this.#writer.openEntries);
   }
 
+  async pruning(): Promise<NodePruning[]> {
+    this.#enter();
+    return [this.#pruning];
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#pruning.stopped();
     await this.#commits.drain();
     let whole = this.#readOnlyReason === undefined;
     if (whole) {
@@ -294,6 +284,7 @@ class Engine implements StorageEngine {
     }
     await this.#index.close(whole);
     await this.#packs.close();
+    await this.#condemned.close();
   }
 
   #enter(scope?: Scope): void {
@@ -307,24 +298,35 @@ class Engine implements StorageEngine {
     if (this.#readOnlyReason !== undefined) throw storeReadOnly(this.#readOnlyReason);
   }
 
-  async #present(repositoryId: RepositoryId, ids: readonly BlockId[]): Promise<boolean[]> {
-    const repository = fromHex(repositoryId);
-    const keys = ids.map((id) => indexBlockKey(repository, id));
-    const known = await this.#index.ask((index) => index.blocksAt(keys));
-    return known.map((location) => location !== undefined && this.#isIntact(location));
-  }
-
-  /** As far as is known without reading it. */
-  #isIntact(location: IndexLocation): boolean {
-    if (location.damaged || (this.#damaged.size > 0 && this.#damaged.has(place(location)))) return false;
-    const pack = this.#catalog.get(toHex(location.packId));
-    return pack !== undefined && location.offset + location.bodyBytes < pack.sizeBytes;
-  }
-
   async #commit(records: readonly PendingRecord[]): Promise<void> {
     this.#checkWritable();
-    await this.#index.hold(() => this.#writer.write(records));
+    await this.#index.hold(async () => {
+      const wanted = await this.#stillWanted(records);
+      if (wanted.length > 0) await this.#writer.write(wanted);
+    });
     this.#space = undefined;
+  }
+
+  /** Without the copies of what no longer lives where it was copied from. */
+  async #stillWanted(records: readonly PendingRecord[]): Promise<readonly PendingRecord[]> {
+    const unsure = records.filter(({ isNew }) => isNew === undefined);
+    if (unsure.length === 0) return records;
+    const index = this.#index.current;
+    // What is put in the same batch is newer than any copy of what was there before.
+    const putKeys = new Set(records.flatMap(({ movedFrom, indexKey }) => (movedFrom ? [] : [indexKey.toString("latin1")])));
+    const moved = unsure.flatMap(({ movedFrom, indexKey }) =>
+      movedFrom && !putKeys.has(indexKey.toString("latin1")) ? [movedFrom] : [],
+    );
+    const living = new Map((await livingOf(index, this.#blocks.isIntact, moved)).map((one) => [one.placed, one.isKnown]));
+    const put = unsure.filter(({ movedFrom }) => !movedFrom);
+    const known = await index.blocksAt(put.map(({ indexKey }) => indexKey));
+    const isKnown = new Map(put.map((record, i) => [record, known[i] !== undefined]));
+    return records.flatMap((record) => {
+      const { movedFrom, isNew } = record;
+      if (isNew !== undefined) return [record];
+      if (!movedFrom) return [{ ...record, isNew: isKnown.get(record) !== true }];
+      return living.has(movedFrom) ? [{ ...record, isNew: living.get(movedFrom) !== true }] : [];
+    });
   }
 
   /** STORE_FULL unless `bytes` more leave what is to be kept free. */
@@ -339,38 +341,4 @@ class Engine implements StorageEngine {
     this.#space = undefined; // space may be made meanwhile
     throw storeFull({ freeBytes, keepFreeBytes });
   }
-
-  #corrupt(repositoryId: string, name: string, location: IndexLocation, reason: string): CodedError {
-    const { nodeId } = this;
-    return corrupt(RECORD_TYPE_BLOCK, {
-      nodeId,
-      repositoryId,
-      name,
-      pack: toHex(location.packId),
-      offset: location.offset,
-      reason,
-    });
-  }
-
-  /** Remembers that the copy at `location` is bad, unless the index has another by now. */
-  async #markDamaged(key: Buffer, location: IndexLocation): Promise<void> {
-    this.#damaged.add(place(location));
-    try {
-      await this.#index.current.change(
-        async () => {
-          const [now] = await this.#index.current.blocksAt([key]);
-          if (!now || now.damaged || place(now) !== place(location)) return { operations: [] };
-          const value = encodeIndexBlock(key, { ...now, damaged: true });
-          return { operations: [{ type: "put", key, value }] };
-        },
-        { sync: false },
-      );
-    } catch {
-      // The index cannot take it; until the next start the set above knows, and after that the next read.
-    }
-  }
-}
-
-function place(location: IndexLocation): string {
-  return `${toHex(location.packId)}:${location.offset}`;
 }

@@ -52,6 +52,8 @@ export async function indexFound(
     const some = found.slice(first, first + ENTRIES_PER_BATCH);
     await index.change(
       async () => {
+        // Its blocks have moved or are deleted; the file goes in a moment.
+        if (catalog.get(pack)?.isLeaving) return { operations: [] };
         const blocks = await blockOperations(index, packs, catalog, packId, some);
         const records = await recordOperations(index, packs, catalog, packId, some);
         const operations = [...blocks.operations, ...records.operations];

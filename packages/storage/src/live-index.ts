@@ -36,6 +36,7 @@ export class LiveIndex {
   #broken: CodedError | undefined;
   #closed = false;
   #held: Promise<unknown> = Promise.resolve();
+  #turn: Promise<unknown> = Promise.resolve();
   #rebuilds: number;
 
   /**
@@ -109,28 +110,34 @@ export class LiveIndex {
 
   /** The answer of the index; when it is damaged, that of the rebuilt one. INDEX_UNAVAILABLE, STORE_CLOSED. */
   async ask<T>(question: (index: NodeIndex) => Promise<T>): Promise<T> {
-    await this.#untilWhole();
-    const asked = this.#current;
-    try {
-      return await question(asked);
-    } catch (error) {
-      const closed = CodedError.is(error, "KV_CLOSED");
-      if (closed && this.#closed) throw storeClosed();
-      const replaced = closed && (this.#rebuilding !== undefined || asked !== this.#current);
-      if (!isDamage(error) && !replaced) throw error;
-      if (asked === this.#current && !this.#rebuilding) await this.rebuild(undefined);
-      else await this.#untilWhole();
-      return question(this.#current);
+    for (let isRebuilt = false; ; ) {
+      await this.#untilWhole();
+      const asked = this.#current;
+      try {
+        return await question(asked);
+      } catch (error) {
+        const closed = CodedError.is(error, "KV_CLOSED");
+        if (closed && this.#closed) throw storeClosed();
+        const replaced = closed && (this.#rebuilding !== undefined || asked !== this.#current);
+        if (replaced) continue;
+        if (!isDamage(error) || isRebuilt) throw error;
+        isRebuilt = true;
+        if (asked === this.#current && !this.#rebuilding) await this.rebuild(undefined);
+      }
     }
   }
 
-  /** Runs `work` (one at a time) over a whole index, with no rebuild in between. INDEX_UNAVAILABLE. */
-  async hold<T>(work: () => Promise<T>): Promise<T> {
-    // Again if a rebuild began between its answer and now: that one would not wait for this work.
-    do await this.#untilWhole();
-    while (this.#rebuilding !== undefined);
-    const run = work();
-    this.#held = run.catch(() => undefined);
+  /** Runs `work`, one after the other, over a whole index, with no rebuild in between. It must not `ask`: that may wait for a rebuild. INDEX_UNAVAILABLE. */
+  hold<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(async () => {
+      // Again if a rebuild began between its answer and now: that one would not wait for this work.
+      do await this.#untilWhole();
+      while (this.#rebuilding !== undefined);
+      const held = work();
+      this.#held = held.catch(() => undefined);
+      return held;
+    });
+    this.#turn = run.catch(() => undefined);
     return run;
   }
 

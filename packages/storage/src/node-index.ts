@@ -32,6 +32,9 @@ const BLOCKS_MARK = indexMarkKey("blocks");
 const RECORDS_MARK = indexMarkKey("records");
 const INDEX_FORMAT = 1;
 
+/** Of the index; without a location if it is damaged. */
+export type BlockEntry = readonly [key: Uint8Array, location: IndexLocation | undefined];
+
 export class NodeIndex {
   readonly #kv: Kv;
   /** What the packs say that cannot be indexed. */
@@ -57,7 +60,7 @@ export class NodeIndex {
     if (format !== undefined && format !== INDEX_FORMAT) {
       throw new CodedError("FORMAT_UNKNOWN", `index format ${format} is not known here`, { facts: { format } });
     }
-    this.#blocks = blocks ?? (await count(this.blockEntries()));
+    this.#blocks = blocks ?? (await count(this.#kv.range(indexRange("block").from, indexRange("block").to)));
     const range = indexRange("record");
     this.#records = await count(this.records(range.from, range.to));
     if (this.#records !== (records ?? 0)) {
@@ -96,10 +99,14 @@ export class NodeIndex {
     }
   }
 
-  /** Every block entry; `undefined` for one whose checksum fails. */
-  async *blockEntries(): AsyncGenerator<readonly [key: Uint8Array, location: IndexLocation | undefined]> {
-    const { from, to } = indexRange("block");
-    for await (const [key, value] of this.#kv.range(from, to)) yield [key, decodeIndexBlock(key, value)];
+  /** At most `count` block entries with `from <= key < to`, in order; `undefined` for one whose checksum fails. */
+  async blockPage(from: Uint8Array, to: Uint8Array, count: number): Promise<BlockEntry[]> {
+    const page: BlockEntry[] = [];
+    for await (const [key, value] of this.#kv.range(from, to)) {
+      page.push([key, decodeIndexBlock(key, value)]);
+      if (page.length === count) break;
+    }
+    return page;
   }
 
   /** What the index knows of packs, by hex id. An entry whose checksum fails is left out: that pack is read again. */
@@ -121,7 +128,7 @@ export class NodeIndex {
       const blocks = this.#blocks + newBlocks;
       const records = this.#records + newRecords;
       const all = [...operations];
-      if (newBlocks > 0) all.push(markOperation(BLOCKS_MARK, blocks));
+      if (newBlocks !== 0) all.push(markOperation(BLOCKS_MARK, blocks));
       if (newRecords > 0) all.push(markOperation(RECORDS_MARK, records));
       await this.#kv.batch(all, options);
       this.#blocks = blocks;
@@ -148,7 +155,7 @@ async function count(entries: AsyncIterable<unknown>): Promise<number> {
 
 export interface IndexChange {
   readonly operations: readonly KvOperation[];
-  /** Block keys that were not in the index before. */
+  /** Block keys that were not in the index before, less those that are deleted. */
   readonly newBlocks?: number;
   /** Record keys that were not in the index before. */
   readonly newRecords?: number;
@@ -163,7 +170,8 @@ function markOperation(key: Buffer, number: number): KvOperation {
   return { type: "put", key, value: encodeIndexMark(key, number) };
 }
 
-function damagedValue(key: Uint8Array | undefined): never {
+/** INDEX_DAMAGED. */
+export function damagedValue(key: Uint8Array | undefined): never {
   throw new CodedError("INDEX_DAMAGED", "an entry of the index does not match its checksum", {
     facts: { key: key ? toHex(key) : undefined },
   });

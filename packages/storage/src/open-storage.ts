@@ -1,5 +1,5 @@
 /**
- * Opens one node's storage in a directory: `node.json`, `packs/`, `index/`, `starting`. The lock of the index keeps a second process
+ * Opens one node's storage in a directory: `node.json`, `packs/`, `index/`, `condemned/`, `starting`. The lock of the index keeps a second process
  * out (KV_LOCKED); it is taken before any pack is touched.
  */
 
@@ -49,5 +49,6 @@ export async function openStorage(storage: StorageOptions): Promise<StorageEngin
   };
   const cache = storage.indexCacheBytes === undefined ? {} : { cacheBytes: storage.indexCacheBytes };
   const home = levelIndexHome(indexDirectory, cache, new StartCount(directory, options.clock));
-  return openEngine(identify, packs, home, options);
+  const condemned = await openDiskPacks(join(directory, "condemned"));
+  return openEngine(identify, { packs, home, condemned }, options);
 }

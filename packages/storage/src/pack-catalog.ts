@@ -5,6 +5,8 @@ export interface KnownPack {
   /** What is written and synced; nothing is read beyond. */
   sizeBytes: number;
   sealed: boolean;
+  /** The index no longer leads into it; only reads that have begun still need it. */
+  isLeaving: boolean;
 }
 
 export class PackCatalog {
@@ -26,10 +28,21 @@ export class PackCatalog {
   /** Adds the pack or changes what is known of it. */
   set(name: string, sizeBytes: number, sealed: boolean): void {
     this.#bytes += sizeBytes - (this.#packs.get(name)?.sizeBytes ?? 0);
-    this.#packs.set(name, { name, sizeBytes, sealed });
+    this.#packs.set(name, { name, sizeBytes, sealed, isLeaving: false });
+  }
+
+  /** A pack that is leaving is not among `all`. */
+  setLeaving(name: string, isLeaving: boolean): void {
+    const pack = this.#packs.get(name);
+    if (pack) pack.isLeaving = isLeaving;
+  }
+
+  delete(name: string): void {
+    this.#bytes -= this.#packs.get(name)?.sizeBytes ?? 0;
+    this.#packs.delete(name);
   }
 
   all(): KnownPack[] {
-    return [...this.#packs.values()];
+    return [...this.#packs.values()].filter((pack) => !pack.isLeaving);
   }
 }

@@ -24,6 +24,7 @@ import type { KvOperation } from "@permafrost/kv";
 import type { PackStore } from "@permafrost/packs";
 import { type Clock, CodedError, fromHex, type Random, toHex } from "@permafrost/std";
 import { storeFull, storeReadOnly } from "./errors.ts";
+import type { Placed } from "./living.ts";
 import { type NodeIndex, packOperation } from "./node-index.ts";
 import type { PackCatalog } from "./pack-catalog.ts";
 
@@ -40,8 +41,10 @@ export interface PendingRecord {
   /** 32 bytes. */
   readonly digest: Uint8Array;
   readonly indexKey: Buffer;
-  /** The index has no entry of its key yet. */
-  readonly isNew: boolean;
+  /** The index has no entry of its key yet; undefined: that is seen when it is written. */
+  readonly isNew: boolean | undefined;
+  /** It is a copy of what lies there, and wanted as long as that lives. */
+  readonly movedFrom?: Placed;
 }
 
 /** A pack of many small records is sealed before its footer grows past a few MiB. */

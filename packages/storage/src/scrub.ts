@@ -5,11 +5,13 @@
  * What is damaged is marked so in the index; what the index lost is put back. Packs themselves are never changed.
  */
 
-import { type IndexLocation, indexBlockKey, indexRecordKey, RECORD_TYPE_BLOCK } from "@permafrost/format";
+import { type IndexLocation, indexBlockKey, indexRange, indexRecordKey, RECORD_TYPE_BLOCK } from "@permafrost/format";
 import type { PackStore } from "@permafrost/packs";
 import { CodedError, fromHex, toHex } from "@permafrost/std";
+import type { InFlight } from "./in-flight.ts";
 import { indexFound } from "./indexing.ts";
 import type { LiveIndex } from "./live-index.ts";
+import type { BlockEntry } from "./node-index.ts";
 import type { PackCatalog } from "./pack-catalog.ts";
 import { readFooter, readPackHeader, type ScannedRecord, scanRecords } from "./pack-scan.ts";
 
@@ -31,18 +33,24 @@ export interface ScrubParts {
   readonly packs: PackStore;
   readonly catalog: PackCatalog;
   readonly index: LiveIndex;
+  /** A pack is not removed while it is read here. */
+  readonly reads: InFlight;
   readonly markDamaged: (key: Buffer, location: IndexLocation) => Promise<void>;
 }
 
 const RECORDS_PER_CHECK = 256;
+const ENTRIES_PER_PAGE = 1024;
 
 export async function* scrubPacks(parts: ScrubParts): AsyncGenerator<ScrubFinding> {
   for (const { name } of parts.catalog.all()) {
+    const end = parts.reads.begin();
     try {
       yield* scrubPack(parts, name);
     } catch (error) {
       if (!CodedError.is(error, "PACK_MISSING")) throw error;
       yield { kind: "unreadable", pack: name, offset: 0, message: "the pack is gone" };
+    } finally {
+      end();
     }
   }
   yield* scrubIndex(parts);
@@ -51,7 +59,7 @@ export async function* scrubPacks(parts: ScrubParts): AsyncGenerator<ScrubFindin
 async function* scrubPack(parts: ScrubParts, pack: string): AsyncGenerator<ScrubFinding> {
   const { packs, catalog } = parts;
   const known = catalog.get(pack);
-  if (!known) return;
+  if (!known || known.isLeaving) return;
   const { sizeBytes, sealed } = known;
   if (!(await readPackHeader(packs, pack))) yield { kind: "header", pack, offset: 0, message: "the pack's header is damaged" };
   const footer = await readFooter(packs, pack, sizeBytes);
@@ -96,8 +104,9 @@ async function* checkIndexed(parts: ScrubParts, pack: string, whole: readonly Sc
     const outdated = found && "version" in found && (found.version as bigint) < record.version;
     if (!found || found.damaged || outdated) lost.push(record);
   }
-  if (lost.length === 0) return;
-  await indexFound(parts.index.current, parts.packs, parts.catalog, pack, lost);
+  // Of a pack that is leaving the index rightly says nothing.
+  if (lost.length === 0 || parts.catalog.get(pack)?.isLeaving) return;
+  await parts.index.ask((index) => indexFound(index, parts.packs, parts.catalog, pack, lost));
   for (const { offset, repositoryId, id } of lost) {
     yield {
       kind: "unindexed",
@@ -110,17 +119,28 @@ async function* checkIndexed(parts: ScrubParts, pack: string, whole: readonly Sc
   }
 }
 
-async function* scrubIndex({ index, catalog }: ScrubParts): AsyncGenerator<ScrubFinding> {
-  for await (const [key, location] of index.current.blockEntries()) {
-    const repositoryId = toHex(key.subarray(1, 17));
-    const id = toHex(key.subarray(17));
-    if (!location) {
-      yield { kind: "dangling", pack: "", offset: 0, repositoryId, id, message: "an entry of the index is damaged" };
-      continue;
+async function* scrubIndex({ index, catalog, reads }: ScrubParts): AsyncGenerator<ScrubFinding> {
+  const range = indexRange("block");
+  for (let from: Uint8Array | undefined = range.from; from !== undefined; ) {
+    const start: Uint8Array = from;
+    const end = reads.begin();
+    try {
+      const page: BlockEntry[] = await index.ask((now) => now.blockPage(start, range.to, ENTRIES_PER_PAGE));
+      for (const [key, location] of page) {
+        if (location && isWithin(catalog, location)) continue;
+        const [repositoryId, id] = [toHex(key.subarray(1, 17)), toHex(key.subarray(17))];
+        const [pack, offset] = location ? [toHex(location.packId), location.offset] : ["", 0];
+        const message = location ? "the index leads beyond any pack" : "an entry of the index is damaged";
+        yield { kind: "dangling", pack, offset, repositoryId, id, message };
+      }
+      const last = page.at(-1)?.[0];
+      from = last && Buffer.concat([last, Buffer.of(0)]);
+    } finally {
+      end();
     }
-    const pack = toHex(location.packId);
-    const sizeBytes = catalog.get(pack)?.sizeBytes ?? 0;
-    if (location.offset + location.bodyBytes < sizeBytes) continue;
-    yield { kind: "dangling", pack, offset: location.offset, repositoryId, id, message: "the index leads beyond any pack" };
   }
+}
+
+function isWithin(catalog: PackCatalog, location: IndexLocation): boolean {
+  return location.offset + location.bodyBytes < (catalog.get(toHex(location.packId))?.sizeBytes ?? 0);
 }

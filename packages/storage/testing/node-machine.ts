@@ -18,12 +18,15 @@ export interface NodeMachineOptions extends Partial<EngineOptions> {
   /** Sees each change before and after; fails it by throwing. */
   readonly onStep?: (step: MachineStep, at: "before" | "after") => void;
   readonly capacityBytes?: number;
+  /** Awaited before and after each operation of packs and index, so that calls at once interleave in many ways. */
+  readonly jitter?: () => Promise<void>;
   /** What it gives is the failure of this opening of the index. */
   readonly onIndexOpen?: () => Error | undefined;
 }
 
 export class NodeMachine {
   readonly packs: MemoryPackStore;
+  readonly condemned: MemoryPackStore;
   kv: MemoryKv;
   /** Changes so far, before and after counted apart. */
   steps = 0;
@@ -35,6 +38,7 @@ export class NodeMachine {
     options: NodeMachineOptions = {},
     from?: {
       readonly packs: MemoryPackStore;
+      readonly condemned: MemoryPackStore;
       readonly kv: MemoryKv;
       readonly mode: CrashMode;
       readonly keep: "synced" | "all" | "nothing";
@@ -45,6 +49,7 @@ export class NodeMachine {
     const capacity = options.capacityBytes === undefined ? {} : { capacityBytes: options.capacityBytes };
     const packOptions = { onOperation, ...capacity };
     this.packs = from ? from.packs.afterCrash(from.mode, packOptions) : memoryPacks(packOptions);
+    this.condemned = from ? from.condemned.afterCrash(from.mode, { onOperation }) : memoryPacks({ onOperation });
     const kvOptions = { onBatch: (at: "before" | "after") => this.#step("batch", at) };
     this.kv = from && from.keep !== "nothing" ? from.kv.afterCrash(from.keep, kvOptions) : memoryKv(kvOptions);
   }
@@ -56,7 +61,7 @@ export class NodeMachine {
       open: async () => {
         const failure = this.#options.onIndexOpen?.();
         if (failure) throw failure;
-        return this.kv;
+        return this.#jittered(this.kv);
       },
       release: async () => undefined,
       destroy: async () => {
@@ -70,12 +75,42 @@ export class NodeMachine {
       random: countingRandom(),
       ...this.#options,
     });
-    return openEngine(async () => TEST_NODE_ID, this.packs, home, options);
+    return openEngine(
+      async () => TEST_NODE_ID,
+      { packs: this.#jittered(this.packs), condemned: this.#jittered(this.condemned), home },
+      options,
+    );
+  }
+
+  /** The same with its promises delayed. */
+  #jittered<T extends object>(parts: T): T {
+    const { jitter } = this.#options;
+    if (!jitter) return parts;
+    const delayed = async (answer: Promise<unknown>) => {
+      const settled = await answer.then(
+        (value) => () => value,
+        (error: unknown) => () => {
+          throw error;
+        },
+      );
+      await jitter();
+      return settled();
+    };
+    return new Proxy(parts, {
+      get(target, name, receiver) {
+        const value = Reflect.get(target, name, receiver);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) => {
+          const answer = value.apply(target, args);
+          return answer instanceof Promise ? delayed(answer) : answer;
+        };
+      },
+    });
   }
 
   /** The machine after losing power now: packs by `mode`, the index with what `keep` says. */
   restart(mode: CrashMode, keep: "synced" | "all" | "nothing", options: NodeMachineOptions = this.#options): NodeMachine {
-    return new NodeMachine(options, { packs: this.packs, kv: this.kv, mode, keep });
+    return new NodeMachine(options, { packs: this.packs, condemned: this.condemned, kv: this.kv, mode, keep });
   }
 
   #step(step: MachineStep, at: "before" | "after"): void {

@@ -178,6 +178,84 @@ export interface ListRepositoriesResponse {
   repositoryIds: string[];
 }
 
+/** A cycle of prune begins. */
+export interface BeginPruneRequest {
+  /** 32 hex digits. */
+  repositoryId: string;
+  /** Counts from 1. */
+  cycle: bigint;
+}
+
+/** The node takes orders of this cycle and none of an earlier one. */
+export interface BeginPruneResponse {
+}
+
+/** Asks for all blocks. */
+export interface ListBlocksRequest {
+  /** 32 hex digits. */
+  repositoryId: string;
+}
+
+/** Some of the blocks, in order of id; the lists go together. */
+export interface ListBlocksResponse {
+  /** 32 bytes each. */
+  ids: Uint8Array[];
+  /** Bytes of each sealed body. */
+  bodyBytes: number[];
+  /** The cycle that condemned each; 0: it is not condemned. */
+  condemnedIn: bigint[];
+}
+
+/** Some of the blocks to condemn. */
+export interface CondemnRequest {
+  /** 32 hex digits; needed in the first message of a stream. */
+  repositoryId: string;
+  /** Needed in the first message of a stream. */
+  cycle: bigint;
+  /** At most 1,024 ids of 32 bytes, ascending over the whole stream. */
+  ids: Uint8Array[];
+}
+
+/** All are condemned. */
+export interface CondemnResponse {
+  /** How many of them were not condemned before. */
+  condemned: bigint;
+}
+
+/** Blocks that are used after all. */
+export interface SpareRequest {
+  /** 32 hex digits. */
+  repositoryId: string;
+  /** The cycle that says so. */
+  cycle: bigint;
+  /** At most 1,024 ids of 32 bytes. */
+  ids: Uint8Array[];
+}
+
+/** They are no longer condemned. */
+export interface SpareResponse {
+}
+
+/** What is to be deleted. */
+export interface SweepRequest {
+  /** 32 hex digits. */
+  repositoryId: string;
+  /** The cycle that says so. */
+  cycle: bigint;
+  /** Lower than `cycle`: what was condemned up to this one goes. */
+  upToCycle: bigint;
+}
+
+/** What is done so far. */
+export interface SweepResponse {
+  /** Blocks deleted. */
+  deletedBlocks: bigint;
+  /** Bytes given back to the disk, less those written to move what lives. */
+  freedBytes: bigint;
+  /** Blocks that stay condemned for now. */
+  leftBlocks: bigint;
+}
+
 /** Asks for counters. */
 export interface StatusRequest {
 }
@@ -1538,6 +1616,728 @@ export const ListRepositoriesResponse: MessageFns<ListRepositoriesResponse> = {
   },
 };
 
+function createBaseBeginPruneRequest(): BeginPruneRequest {
+  return { repositoryId: "", cycle: 0n };
+}
+
+export const BeginPruneRequest: MessageFns<BeginPruneRequest> = {
+  encode(message: BeginPruneRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repositoryId !== "") {
+      writer.uint32(10).string(message.repositoryId);
+    }
+    if (message.cycle !== 0n) {
+      if (BigInt.asUintN(64, message.cycle) !== message.cycle) {
+        throw new globalThis.Error("value provided for field message.cycle of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.cycle);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BeginPruneRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBeginPruneRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repositoryId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cycle = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BeginPruneRequest>): BeginPruneRequest {
+    return BeginPruneRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BeginPruneRequest>): BeginPruneRequest {
+    const message = createBaseBeginPruneRequest();
+    message.repositoryId = object.repositoryId ?? "";
+    message.cycle = (object.cycle !== undefined && object.cycle !== null) ? BigInt(object.cycle) : 0n;
+    return message;
+  },
+};
+
+function createBaseBeginPruneResponse(): BeginPruneResponse {
+  return {};
+}
+
+export const BeginPruneResponse: MessageFns<BeginPruneResponse> = {
+  encode(_: BeginPruneResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BeginPruneResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBeginPruneResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BeginPruneResponse>): BeginPruneResponse {
+    return BeginPruneResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<BeginPruneResponse>): BeginPruneResponse {
+    const message = createBaseBeginPruneResponse();
+    return message;
+  },
+};
+
+function createBaseListBlocksRequest(): ListBlocksRequest {
+  return { repositoryId: "" };
+}
+
+export const ListBlocksRequest: MessageFns<ListBlocksRequest> = {
+  encode(message: ListBlocksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repositoryId !== "") {
+      writer.uint32(10).string(message.repositoryId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListBlocksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListBlocksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repositoryId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListBlocksRequest>): ListBlocksRequest {
+    return ListBlocksRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListBlocksRequest>): ListBlocksRequest {
+    const message = createBaseListBlocksRequest();
+    message.repositoryId = object.repositoryId ?? "";
+    return message;
+  },
+};
+
+function createBaseListBlocksResponse(): ListBlocksResponse {
+  return { ids: [], bodyBytes: [], condemnedIn: [] };
+}
+
+export const ListBlocksResponse: MessageFns<ListBlocksResponse> = {
+  encode(message: ListBlocksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.ids) {
+      writer.uint32(10).bytes(v!);
+    }
+    if (message.bodyBytes.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.bodyBytes) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.condemnedIn.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.condemnedIn) {
+        if (BigInt.asUintN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field condemnedIn of type uint64 is too large");
+        }
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListBlocksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListBlocksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ids.push(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.bodyBytes.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.bodyBytes.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag === 24) {
+              message.condemnedIn.push(reader.uint64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.condemnedIn.push(reader.uint64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListBlocksResponse>): ListBlocksResponse {
+    return ListBlocksResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListBlocksResponse>): ListBlocksResponse {
+    const message = createBaseListBlocksResponse();
+    message.ids = object.ids?.map((e) => e) || [];
+    message.bodyBytes = object.bodyBytes?.map((e) => e) || [];
+    message.condemnedIn = object.condemnedIn?.map((e) => BigInt(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCondemnRequest(): CondemnRequest {
+  return { repositoryId: "", cycle: 0n, ids: [] };
+}
+
+export const CondemnRequest: MessageFns<CondemnRequest> = {
+  encode(message: CondemnRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repositoryId !== "") {
+      writer.uint32(10).string(message.repositoryId);
+    }
+    if (message.cycle !== 0n) {
+      if (BigInt.asUintN(64, message.cycle) !== message.cycle) {
+        throw new globalThis.Error("value provided for field message.cycle of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.cycle);
+    }
+    for (const v of message.ids) {
+      writer.uint32(26).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CondemnRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCondemnRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repositoryId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cycle = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ids.push(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CondemnRequest>): CondemnRequest {
+    return CondemnRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CondemnRequest>): CondemnRequest {
+    const message = createBaseCondemnRequest();
+    message.repositoryId = object.repositoryId ?? "";
+    message.cycle = (object.cycle !== undefined && object.cycle !== null) ? BigInt(object.cycle) : 0n;
+    message.ids = object.ids?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseCondemnResponse(): CondemnResponse {
+  return { condemned: 0n };
+}
+
+export const CondemnResponse: MessageFns<CondemnResponse> = {
+  encode(message: CondemnResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.condemned !== 0n) {
+      if (BigInt.asUintN(64, message.condemned) !== message.condemned) {
+        throw new globalThis.Error("value provided for field message.condemned of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.condemned);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CondemnResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCondemnResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.condemned = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CondemnResponse>): CondemnResponse {
+    return CondemnResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CondemnResponse>): CondemnResponse {
+    const message = createBaseCondemnResponse();
+    message.condemned = (object.condemned !== undefined && object.condemned !== null) ? BigInt(object.condemned) : 0n;
+    return message;
+  },
+};
+
+function createBaseSpareRequest(): SpareRequest {
+  return { repositoryId: "", cycle: 0n, ids: [] };
+}
+
+export const SpareRequest: MessageFns<SpareRequest> = {
+  encode(message: SpareRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repositoryId !== "") {
+      writer.uint32(10).string(message.repositoryId);
+    }
+    if (message.cycle !== 0n) {
+      if (BigInt.asUintN(64, message.cycle) !== message.cycle) {
+        throw new globalThis.Error("value provided for field message.cycle of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.cycle);
+    }
+    for (const v of message.ids) {
+      writer.uint32(26).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SpareRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSpareRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repositoryId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cycle = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ids.push(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SpareRequest>): SpareRequest {
+    return SpareRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SpareRequest>): SpareRequest {
+    const message = createBaseSpareRequest();
+    message.repositoryId = object.repositoryId ?? "";
+    message.cycle = (object.cycle !== undefined && object.cycle !== null) ? BigInt(object.cycle) : 0n;
+    message.ids = object.ids?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSpareResponse(): SpareResponse {
+  return {};
+}
+
+export const SpareResponse: MessageFns<SpareResponse> = {
+  encode(_: SpareResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SpareResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSpareResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SpareResponse>): SpareResponse {
+    return SpareResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<SpareResponse>): SpareResponse {
+    const message = createBaseSpareResponse();
+    return message;
+  },
+};
+
+function createBaseSweepRequest(): SweepRequest {
+  return { repositoryId: "", cycle: 0n, upToCycle: 0n };
+}
+
+export const SweepRequest: MessageFns<SweepRequest> = {
+  encode(message: SweepRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repositoryId !== "") {
+      writer.uint32(10).string(message.repositoryId);
+    }
+    if (message.cycle !== 0n) {
+      if (BigInt.asUintN(64, message.cycle) !== message.cycle) {
+        throw new globalThis.Error("value provided for field message.cycle of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.cycle);
+    }
+    if (message.upToCycle !== 0n) {
+      if (BigInt.asUintN(64, message.upToCycle) !== message.upToCycle) {
+        throw new globalThis.Error("value provided for field message.upToCycle of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.upToCycle);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SweepRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSweepRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repositoryId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cycle = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.upToCycle = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SweepRequest>): SweepRequest {
+    return SweepRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SweepRequest>): SweepRequest {
+    const message = createBaseSweepRequest();
+    message.repositoryId = object.repositoryId ?? "";
+    message.cycle = (object.cycle !== undefined && object.cycle !== null) ? BigInt(object.cycle) : 0n;
+    message.upToCycle = (object.upToCycle !== undefined && object.upToCycle !== null) ? BigInt(object.upToCycle) : 0n;
+    return message;
+  },
+};
+
+function createBaseSweepResponse(): SweepResponse {
+  return { deletedBlocks: 0n, freedBytes: 0n, leftBlocks: 0n };
+}
+
+export const SweepResponse: MessageFns<SweepResponse> = {
+  encode(message: SweepResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deletedBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.deletedBlocks) !== message.deletedBlocks) {
+        throw new globalThis.Error("value provided for field message.deletedBlocks of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.deletedBlocks);
+    }
+    if (message.freedBytes !== 0n) {
+      if (BigInt.asIntN(64, message.freedBytes) !== message.freedBytes) {
+        throw new globalThis.Error("value provided for field message.freedBytes of type int64 too large");
+      }
+      writer.uint32(16).int64(message.freedBytes);
+    }
+    if (message.leftBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.leftBlocks) !== message.leftBlocks) {
+        throw new globalThis.Error("value provided for field message.leftBlocks of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.leftBlocks);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SweepResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSweepResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.deletedBlocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.freedBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.leftBlocks = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SweepResponse>): SweepResponse {
+    return SweepResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SweepResponse>): SweepResponse {
+    const message = createBaseSweepResponse();
+    message.deletedBlocks = (object.deletedBlocks !== undefined && object.deletedBlocks !== null)
+      ? BigInt(object.deletedBlocks)
+      : 0n;
+    message.freedBytes = (object.freedBytes !== undefined && object.freedBytes !== null)
+      ? BigInt(object.freedBytes)
+      : 0n;
+    message.leftBlocks = (object.leftBlocks !== undefined && object.leftBlocks !== null)
+      ? BigInt(object.leftBlocks)
+      : 0n;
+    return message;
+  },
+};
+
 function createBaseStatusRequest(): StatusRequest {
   return {};
 }
@@ -1782,6 +2582,51 @@ export const BlockServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Makes a cycle of prune the one whose orders the node takes. */
+    beginPrune: {
+      name: "BeginPrune",
+      requestType: BeginPruneRequest as typeof BeginPruneRequest,
+      requestStream: false,
+      responseType: BeginPruneResponse as typeof BeginPruneResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Every block of a repository, in order of id. */
+    listBlocks: {
+      name: "ListBlocks",
+      requestType: ListBlocksRequest as typeof ListBlocksRequest,
+      requestStream: false,
+      responseType: ListBlocksResponse as typeof ListBlocksResponse,
+      responseStream: true,
+      options: {},
+    },
+    /** Condemns blocks: all or none. */
+    condemn: {
+      name: "Condemn",
+      requestType: CondemnRequest as typeof CondemnRequest,
+      requestStream: true,
+      responseType: CondemnResponse as typeof CondemnResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Takes blocks out of the condemned. */
+    spare: {
+      name: "Spare",
+      requestType: SpareRequest as typeof SpareRequest,
+      requestStream: false,
+      responseType: SpareResponse as typeof SpareResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Deletes what earlier cycles condemned; tells how far it is. */
+    sweep: {
+      name: "Sweep",
+      requestType: SweepRequest as typeof SweepRequest,
+      requestStream: false,
+      responseType: SweepResponse as typeof SweepResponse,
+      responseStream: true,
+      options: {},
+    },
     /** Counters of this node. */
     status: {
       name: "Status",
@@ -1828,6 +2673,28 @@ export interface BlockServiceImplementation<CallContextExt = {}> {
     request: ListRepositoriesRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListRepositoriesResponse>>;
+  /** Makes a cycle of prune the one whose orders the node takes. */
+  beginPrune(
+    request: BeginPruneRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<BeginPruneResponse>>;
+  /** Every block of a repository, in order of id. */
+  listBlocks(
+    request: ListBlocksRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<ListBlocksResponse>>;
+  /** Condemns blocks: all or none. */
+  condemn(
+    request: AsyncIterable<CondemnRequest>,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<CondemnResponse>>;
+  /** Takes blocks out of the condemned. */
+  spare(request: SpareRequest, context: CallContext & CallContextExt): Promise<DeepPartial<SpareResponse>>;
+  /** Deletes what earlier cycles condemned; tells how far it is. */
+  sweep(
+    request: SweepRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<SweepResponse>>;
   /** Counters of this node. */
   status(request: StatusRequest, context: CallContext & CallContextExt): Promise<DeepPartial<StatusResponse>>;
 }
@@ -1863,6 +2730,25 @@ export interface BlockServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<ListRepositoriesRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListRepositoriesResponse>;
+  /** Makes a cycle of prune the one whose orders the node takes. */
+  beginPrune(
+    request: DeepPartial<BeginPruneRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<BeginPruneResponse>;
+  /** Every block of a repository, in order of id. */
+  listBlocks(
+    request: DeepPartial<ListBlocksRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<ListBlocksResponse>;
+  /** Condemns blocks: all or none. */
+  condemn(
+    request: AsyncIterable<DeepPartial<CondemnRequest>>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<CondemnResponse>;
+  /** Takes blocks out of the condemned. */
+  spare(request: DeepPartial<SpareRequest>, options?: CallOptions & CallOptionsExt): Promise<SpareResponse>;
+  /** Deletes what earlier cycles condemned; tells how far it is. */
+  sweep(request: DeepPartial<SweepRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<SweepResponse>;
   /** Counters of this node. */
   status(request: DeepPartial<StatusRequest>, options?: CallOptions & CallOptionsExt): Promise<StatusResponse>;
 }
