@@ -34,7 +34,10 @@ export const LEFT_OUT: readonly LeftOut[] = [
   { type: /^barbican\.secret$/, label: /^(|permafrost-key-.*)$/, why: "the key of an encrypted volume: its volume has it" },
   { type: /^nova\.keypair$/, why: "a keypair belongs to a user, not to the project" },
   // The inventory says `snapshot`, a session `volume-snapshot`.
-  { type: /^cinder\.((volume-)?snapshot|group-snapshot)$/, why: "Cinder takes one of what a volume holds now, not of what it held then" },
+  {
+    type: /^cinder\.((volume-)?snapshot|group-snapshot)$/,
+    why: "Cinder takes one of what a volume holds now, not of what it held then",
+  },
 ];
 
 export function leftOutOf(
