@@ -13,8 +13,8 @@ import {
   type VerifyLevel,
 } from "@permafrost/model";
 import { type Cloud, loadCloud, openCloud } from "@permafrost/openstack";
-import { type ListingEntry, readListing, runTask } from "@permafrost/protection";
-import { initRepository, type Repository } from "@permafrost/repository";
+import { runTask } from "@permafrost/protection";
+import { initRepository, type ListingEntry, type Repository, readListing } from "@permafrost/repository";
 import { CodedError, type Json, systemRandom } from "@permafrost/std";
 import { type FakeCloud, type FakeCloudOptions, startFakeCloud } from "../fakes/openstack/index.ts";
 import { quickClock } from "../faults/mortal-worker.ts";

@@ -9,24 +9,18 @@
 
 import type { BlockStore } from "@permafrost/blocks";
 import type { Bus, Lease, Table } from "@permafrost/jobs";
-import {
-  checkSelection,
-  isRestorePoint,
-  type SessionId,
-  type SessionRecord,
-  type SessionSource,
-  type StreamRoot,
-} from "@permafrost/model";
+import { checkSelection, isRestorePoint, type SessionId, type SessionRecord, type StreamRoot } from "@permafrost/model";
 import { type Clock, CodedError, fromUtf8, isoTime, type Json, type Random, randomId, utf8 } from "@permafrost/std";
 import { runInputBackup, runTenantBackup } from "./backup.ts";
 import { runCheck } from "./check.ts";
 import { type GroupSessions, runGroup } from "./group.ts";
 import { endLostSessions } from "./lost-sessions.ts";
+import { runPrune } from "./prune.ts";
 import { Repositories } from "./repositories.ts";
 import { runRestore } from "./restore.ts";
 import { runVerify } from "./restore-verify.ts";
 import { firstRecord, type RunContext } from "./run-context.ts";
-import { newSessionId, type SessionSpec } from "./session-spec.ts";
+import { newSessionId, type SessionSpec, sourceOf } from "./session-spec.ts";
 import { resolveSession, SessionStore } from "./session-store.ts";
 import { SessionView } from "./session-view.ts";
 import { TaskBoard } from "./task-board.ts";
@@ -106,8 +100,9 @@ export class Coordinator {
     const writer = repository.writer(scopeOf(spec.sessionId, repository.id, this.#holder));
     const { root } = await writer.writeDocument(spec as unknown as Json);
     await writer.finish();
-    const record = firstRecord(spec, sourceOf(spec));
     const store = new SessionStore(repository, this.#holder);
+    if (spec.kind === "prune") await checkNoPruneRuns(store);
+    const record = { ...firstRecord(spec, sourceOf(spec)), spec: root };
     await store.save(record);
     try {
       await this.#sessions.create(spec.sessionId, encodeRow({ repositoryId: repository.id, spec: root, cancel: false }));
@@ -308,7 +303,7 @@ export class Coordinator {
     const store = new SessionStore(repository, this.#holder);
     const stored = await store.get(sessionId);
     if (stored !== undefined && stored.state !== "running") return await this.#close(sessionId);
-    view.update(stored ?? firstRecord(spec, sourceOf(spec)));
+    view.update(stored ?? { ...firstRecord(spec, sourceOf(spec)), spec: row.spec });
     const newWriter = () => repository.writer(scopeOf(sessionId, repository.id, this.#holder));
     const context: RunContext = {
       repository,
@@ -325,6 +320,7 @@ export class Coordinator {
     else if (spec.kind === "verify") await runVerify(context, spec);
     else if (spec.kind === "undo") await runUndo(context, spec);
     else if (spec.kind === "check") await runCheck(context, spec);
+    else if (spec.kind === "prune") await runPrune(context, spec, () => this.#options.store.pruning());
     else if (spec.kind === "group") await runGroup(context, spec, this.#groupSessions(spec.repositoryId));
     else if (spec.input === "tenant") await runTenantBackup(context, spec);
     else await runInputBackup(context, spec);
@@ -361,21 +357,15 @@ function scopeOf(sessionId: SessionId, repositoryId: string, holder: string) {
   return { repositoryId, sessionId, taskId: holder, fence: 0n };
 }
 
-function sourceOf(spec: SessionSpec): SessionSource {
-  if (spec.kind === "restore")
-    return {
-      input: "tenant",
-      cloud: spec.options.target.cloud,
-      ...(spec.options.target.project === undefined ? {} : { projectName: spec.options.target.project }),
-    };
-  if (spec.kind === "check" || spec.kind === "verify" || spec.kind === "undo") return { input: "tenant" };
-  if (spec.input === "tenant")
-    return {
-      input: "tenant",
-      cloud: spec.target.cloud,
-      ...(spec.target.project === undefined ? {} : { projectName: spec.target.project }),
-    };
-  return { input: spec.input, name: spec.name };
+/** PRUNE_RUNNING */
+async function checkNoPruneRuns(store: SessionStore): Promise<void> {
+  const other = (await store.list()).find(({ kind, state }) => kind === "prune" && state === "running");
+  if (other === undefined) return;
+  throw new CodedError("PRUNE_RUNNING", `Session ${other.id} is pruning this repository`, {
+    facts: { session: other.id },
+    hint: "Wait for it, or cancel it.",
+    retry: "later",
+  });
 }
 
 function encodeRow(row: SessionRow): Uint8Array {

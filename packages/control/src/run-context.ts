@@ -36,6 +36,7 @@ const FIRST_PHASE = {
   verify: "verify",
   undo: "undo",
   check: "check",
+  prune: "mark",
 } as const;
 
 /** The restore that a session goes on with, looks at or takes back. */
@@ -57,7 +58,7 @@ export function firstRecord(spec: SessionSpec, source: SessionSource): SessionRe
     startedAt: spec.startedAt,
     ...("groupId" in spec && spec.groupId !== undefined ? { groupId: spec.groupId } : {}),
     ...appliedBy(spec),
-    ...(spec.kind === "restore" && spec.dryRun ? { dryRun: true } : {}),
+    ...("dryRun" in spec && spec.dryRun ? { dryRun: true } : {}),
     counts: { resources: 0, succeeded: 0, failed: 0, skipped: 0 },
     stats: {
       logicalBytes: 0,

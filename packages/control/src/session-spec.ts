@@ -7,6 +7,7 @@ import type {
   RestoreOptions,
   Selection,
   SessionId,
+  SessionSource,
   StreamRoot,
   VerifyLevel,
 } from "@permafrost/model";
@@ -74,7 +75,37 @@ export interface CheckSpec extends SpecBase {
   readonly readData: boolean;
 }
 
-export type SessionSpec = TenantBackupSpec | GroupSpec | InputBackupSpec | RestoreSpec | VerifySpec | UndoSpec | CheckSpec;
+export interface PruneSpec extends SpecBase {
+  readonly kind: "prune";
+  /** What is condemned stays at least so long. */
+  readonly graceMs: number;
+  /** More than this, of 100, newly found unused is taken for a mistake. */
+  readonly unusedPercentMax: number;
+  /** Only says what it would do. */
+  readonly dryRun: boolean;
+}
+
+export type SessionSpec =
+  | TenantBackupSpec
+  | GroupSpec
+  | InputBackupSpec
+  | RestoreSpec
+  | VerifySpec
+  | UndoSpec
+  | CheckSpec
+  | PruneSpec;
+
+/** What a session is about, as far as its spec says. */
+export function sourceOf(spec: SessionSpec): SessionSource {
+  const named = (target: CloudTarget): SessionSource => ({
+    input: "tenant",
+    cloud: target.cloud,
+    ...(target.project === undefined ? {} : { projectName: target.project }),
+  });
+  if (spec.kind === "restore") return named(spec.options.target);
+  if (spec.kind !== "backup" && spec.kind !== "group") return { input: "tenant" };
+  return spec.input === "tenant" ? named(spec.target) : { input: spec.input, name: spec.name };
+}
 
 /** Bits of an id's last part that are random; the 10 above them are the milliseconds. */
 const RANDOM_BITS = 22;

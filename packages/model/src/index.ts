@@ -16,6 +16,7 @@ export {
   type ConsistencyWindow,
   type Failure,
   isRestorePoint,
+  type PruneReport,
   type ResourceResult,
   type ResourceState,
   type SessionKind,

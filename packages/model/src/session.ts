@@ -6,7 +6,7 @@
 import type { SessionId } from "./ids.ts";
 import type { StreamRoot, StreamStats } from "./root.ts";
 
-export type SessionKind = "backup" | "group" | "restore" | "verify" | "undo" | "check";
+export type SessionKind = "backup" | "group" | "restore" | "verify" | "undo" | "check" | "prune";
 export type SessionPhase =
   | "prepare"
   | "freeze"
@@ -18,6 +18,9 @@ export type SessionPhase =
   | "verify"
   | "check"
   | "undo"
+  | "mark"
+  | "sweep"
+  | "condemn"
   | "ended";
 export type SessionState = "running" | "succeeded" | "partial" | "failed" | "cancelled";
 
@@ -91,6 +94,27 @@ export interface ConsistencyWindow {
   }[];
 }
 
+/** What a prune found and did. Blocks and bytes of every copy, of sealed bodies. */
+export interface PruneReport {
+  /** Of all storage nodes. */
+  readonly storedBlocks: number;
+  readonly storedBytes: number;
+  /** Of these what no session leads to. */
+  readonly unusedBlocks: number;
+  readonly unusedBytes: number;
+  /** Condemned by this prune: to be deleted by a later one. */
+  readonly condemnedBlocks: number;
+  readonly condemnedBytes: number;
+  /** Condemned before, and deleted by this one. */
+  readonly deletedBlocks: number;
+  /** What the disks of the nodes got back. */
+  readonly freedBytes: number;
+  /** Condemned and in use after all. */
+  readonly sparedBlocks: number;
+  /** Before which nothing of what is condemned now is deleted. */
+  readonly deletedAfter?: string;
+}
+
 export interface SessionRecord {
   readonly version: 1;
   readonly id: SessionId;
@@ -120,6 +144,9 @@ export interface SessionRecord {
   readonly appliesId?: SessionId;
   /** Backup: the session group it is part of. */
   readonly groupId?: SessionId;
+  /** What it was asked to do, as a stored document. */
+  readonly spec?: StreamRoot;
+  readonly prune?: PruneReport;
 }
 
 export interface SessionSource {

@@ -4,20 +4,15 @@
  */
 
 import type { CheckResult, Failure, StreamRoot, Task } from "@permafrost/model";
-import { checkStream } from "@permafrost/repository";
+import { checkStream, LISTING_STREAMS, type ListingEntry, readListing } from "@permafrost/repository";
 import { toFailureOf } from "./failure.ts";
-import { type ListingEntry, readListing } from "./listing.ts";
-import { resourceTypes } from "./resource-types.ts";
 import type { TaskEnvironment } from "./task-environment.ts";
 
-/** Streams of JSON lines that name further streams, in a resource type that says nothing else. */
-const LISTINGS = ["listing"];
 const DAMAGED_MAX = 1000;
 
 export async function checkResource(task: Extract<Task, { kind: "check" }>, environment: TaskEnvironment): Promise<CheckResult> {
   const { resource, readData } = task;
   const { repository, signal } = environment;
-  const listings = resourceTypes.find((t) => t.type === resource.type)?.listings ?? LISTINGS;
   const named = `${resource.type} ${resource.name}`;
   const damaged: Failure[] = [];
   const seen = new Set<string>();
@@ -38,7 +33,7 @@ export async function checkResource(task: Extract<Task, { kind: "check" }>, envi
   if (resource.document !== undefined) await checkRoot(resource.document, `${named}, metadata`);
   for (const [name, root] of Object.entries(resource.streams)) {
     const whole = await checkRoot(root, `${named}, ${name}`);
-    if (!listings.includes(name) || !whole) continue;
+    if (!LISTING_STREAMS.has(name) || !whole) continue;
     try {
       for await (const entry of readListing<ListingEntry>(repository.reader(), root, signal)) {
         if (entry.content !== undefined) await checkRoot(entry.content, `${named}, ${entry.name}`);

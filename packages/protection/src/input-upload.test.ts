@@ -1,10 +1,9 @@
 import { memoryBlockStore } from "@permafrost/blocks";
 import type { ResourceResult } from "@permafrost/model";
-import { initRepository, type Repository } from "@permafrost/repository";
+import { initRepository, type Repository, readListing } from "@permafrost/repository";
 import { systemClock } from "@permafrost/std";
 import { beforeEach, describe, expect, it } from "vitest";
 import { captureUpload, checkPath, type TreeEntry, type UploadedEntry } from "./input-upload.ts";
-import { readListing } from "./listing.ts";
 
 let repository: Repository;
 let session: number;

@@ -4,9 +4,17 @@
  */
 
 import { addStats, EMPTY_STATS, type ResourceResult, type StreamRoot, type StreamStats, type Task } from "@permafrost/model";
-import type { Repository, Writer } from "@permafrost/repository";
+import {
+  besideParent,
+  compareNames,
+  encodeListing,
+  type ListingEntry,
+  type Repository,
+  readListing,
+  type Writer,
+  whileReadable,
+} from "@permafrost/repository";
 import { type Clock, CodedError, isoTime } from "@permafrost/std";
-import { besideParent, compareNames, encodeListing, type ListingEntry, readListing, whileReadable } from "./listing.ts";
 
 /** A file, directory or link, as it goes over the wire and into the listing. */
 export interface TreeEntry extends ListingEntry {

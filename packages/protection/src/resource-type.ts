@@ -206,8 +206,6 @@ export interface ResourceType<D> {
   find?(cloud: Cloud, nameOrId: string): Promise<readonly { readonly id: string; readonly name: string }[]>;
   /** For `docs/coverage.md`. */
   readonly coverage: Coverage;
-  /** Streams whose bytes name further streams (a listing): `check` follows them. */
-  readonly listings?: readonly string[];
 }
 
 export function keyOf(type: string, id: string): ResourceKey {

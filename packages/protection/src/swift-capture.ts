@@ -2,8 +2,8 @@
 
 import { addStats, EMPTY_STATS, type StreamRoot, type StreamStats } from "@permafrost/model";
 import type { ListedObject } from "@permafrost/openstack";
+import { besideParent, encodeListing, readListing, whileReadable } from "@permafrost/repository";
 import { mapPool } from "@permafrost/std";
-import { besideParent, encodeListing, readListing, whileReadable } from "./listing.ts";
 import type { Context } from "./resource-type.ts";
 import { type CapturedObject, captureObject, type ObjectEntry } from "./swift-object.ts";
 import { deletion, olderVersions } from "./swift-versions.ts";

@@ -8,10 +8,10 @@
 
 import { addStats, EMPTY_STATS } from "@permafrost/model";
 import type { Cloud, Container } from "@permafrost/openstack";
+import { readListing } from "@permafrost/repository";
 import { CodedError, mapPool } from "@permafrost/std";
 import { fieldDifferences } from "./compare.ts";
 import { ifThere } from "./if-there.ts";
-import { readListing } from "./listing.ts";
 import type {
   Captured,
   CaptureInput,
@@ -216,8 +216,6 @@ export const swiftContainer: ResourceType<ContainerDocument> = {
       );
     await cloud.object.deleteContainer(targetId);
   },
-
-  listings: ["listing", "versions"],
 
   coverage: {
     captured: [

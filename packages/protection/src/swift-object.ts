@@ -6,8 +6,8 @@
 
 import { EMPTY_STATS, type StreamStats } from "@permafrost/model";
 import type { ListedObject, ObjectHeaders, Query } from "@permafrost/openstack";
+import type { ListingEntry } from "@permafrost/repository";
 import { CodedError } from "@permafrost/std";
-import type { ListingEntry } from "./listing.ts";
 import type { Context } from "./resource-type.ts";
 import { segmentContainers } from "./swift-manifest.ts";
 

@@ -5,8 +5,8 @@
 
 import type { StreamRoot } from "@permafrost/model";
 import type { ListedObject } from "@permafrost/openstack";
+import { besideParent, readListing } from "@permafrost/repository";
 import { CodedError, mapPool } from "@permafrost/std";
-import { besideParent, readListing } from "./listing.ts";
 import type { Context } from "./resource-type.ts";
 import type { ObjectEntry } from "./swift-object.ts";
 import { restoreObject } from "./swift-object-restore.ts";

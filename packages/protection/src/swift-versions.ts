@@ -8,8 +8,8 @@
  */
 
 import type { ListedVersion } from "@permafrost/openstack";
+import { besideParent } from "@permafrost/repository";
 import { CodedError, mapPool } from "@permafrost/std";
-import { besideParent } from "./listing.ts";
 import type { Context } from "./resource-type.ts";
 import type { ObjectEntry } from "./swift-object.ts";
 import { restoreObject } from "./swift-object-restore.ts";

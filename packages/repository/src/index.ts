@@ -4,6 +4,15 @@ export { type CheckOptions, checkStream } from "./check.ts";
 export type { Extent, Reader, ReadOptions, Records, Repository, WriteOptions, Writer, Written } from "./contract.ts";
 export { loadSecret, saveSecret } from "./keyring.ts";
 export {
+  besideParent,
+  compareNames,
+  encodeListing,
+  LISTING_STREAMS,
+  type ListingEntry,
+  readListing,
+  whileReadable,
+} from "./listing.ts";
+export {
   type InitializedRepository,
   type InitOptions,
   initRepository,
@@ -11,3 +20,4 @@ export {
   openRepository,
   readHeader,
 } from "./open.ts";
+export { type Reached, reachBlocks } from "./reach.ts";

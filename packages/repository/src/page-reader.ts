@@ -24,6 +24,8 @@ export interface WalkOptions {
   readonly start?: number;
   readonly end?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Whether to leave out the page of this id, which is not the root, and all below it. */
+  readonly skip?: (id: BlockId) => boolean;
   /** Told of every page before what lies below it. */
   readonly onPage?: (id: BlockId, page: ManifestPage, offset: number) => void;
 }
@@ -105,7 +107,7 @@ export class PageReader {
     const refs: PageRef[] = [];
     let at = offset;
     for (const child of page.children) {
-      if (at < range.end && at + child.length > range.start) {
+      if (at < range.end && at + child.length > range.start && options.skip?.(child.id) !== true) {
         refs.push({ id: child.id, offset: at, length: child.length, level: page.level - 1 });
       }
       at += child.length;

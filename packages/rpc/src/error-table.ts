@@ -34,6 +34,7 @@ export const STATUS_BY_CODE: Readonly<Record<string, Status>> = {
   FENCED: Status.ABORTED,
   RECORD_CONFLICT: Status.ABORTED,
   REVISION_CONFLICT: Status.ABORTED,
+  PRUNE_RUNNING: Status.ABORTED,
   CANCELLED: Status.CANCELLED,
   // Bytes.
   BLOCK_MISSING: Status.DATA_LOSS,

@@ -14,6 +14,7 @@ export type InputEntry = control.InputEntry;
 export type NameMap = control.NameMap;
 export type OneTimePassword = control.OneTimePassword;
 export type PlanReference = control.PlanReference;
+export type PruneReport = control.PruneReport;
 export type Repository = control.Repository;
 export type Resource = control.Resource;
 export type Secret = control.Secret;
@@ -44,6 +45,7 @@ export interface SessionApi {
   startUndo(request: control.StartUndoRequest, options?: CallOptions): Promise<control.StartUndoResponse>;
   getPlan(request: control.GetPlanRequest, options?: CallOptions): Promise<control.GetPlanResponse>;
   listPasswords(request: control.ListPasswordsRequest, options?: CallOptions): Promise<control.ListPasswordsResponse>;
+  startPrune(request: control.StartPruneRequest, options?: CallOptions): Promise<control.StartPruneResponse>;
   startCheck(request: control.StartCheckRequest, options?: CallOptions): Promise<control.StartCheckResponse>;
   listSessions(request: control.ListSessionsRequest, options?: CallOptions): Promise<control.ListSessionsResponse>;
   getSession(request: control.GetSessionRequest, options?: CallOptions): Promise<control.GetSessionResponse>;

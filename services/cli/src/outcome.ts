@@ -4,8 +4,8 @@
  */
 
 import { CodedError } from "@permafrost/std";
-import { formatBytes, formatDuration } from "./amounts.ts";
-import type { Failure, Resource, Session } from "./api.ts";
+import { formatBytes, formatDuration, formatTime } from "./amounts.ts";
+import type { Failure, PruneReport, Resource, Session } from "./api.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfState } from "./exit-codes.ts";
 import { failureLines } from "./failure.ts";
 import type { Followed } from "./follow.ts";
@@ -103,7 +103,9 @@ export function summaryLine(session: Session): string {
   const { startedAt, endedAt, stats } = session;
   const time =
     startedAt !== undefined && endedAt !== undefined ? ` in ${formatDuration(endedAt.getTime() - startedAt.getTime())}` : "";
-  if (session.dryRun) return `plan ${session.id} ${session.state}${time}`;
+  if (session.prune !== undefined)
+    return `prune ${session.id} ${session.state}${time}: ${pruneText(session.prune, session.dryRun)}`;
+  if (session.dryRun && session.kind === "restore") return `plan ${session.id} ${session.state}${time}`;
   const counts = [
     countText(session.resources, session.kind === "group" ? "project" : "resource"),
     ...(session.failed > 0 ? [`${session.failed} failed`] : []),
@@ -122,6 +124,24 @@ export function summaryLine(session: Session): string {
   const window =
     session.consistencyWindowMs > 0n ? [`volumes frozen within ${formatDuration(Number(session.consistencyWindowMs))}`] : [];
   return `${session.kind} ${session.id} ${session.state}${time}: ${[...counts, ...bytes, ...window].join(", ")}`;
+}
+
+/** `412 MiB of 3.1 GiB unused, 12 MiB freed, 400 MiB condemned: deleted after 2026-12-04 12:00:00 at the earliest`. */
+function pruneText(report: PruneReport, dryRun: boolean): string {
+  const { storedBytes, unusedBytes, freedBytes, condemnedBytes, deletedAfter } = report;
+  const would = dryRun ? "would be " : "";
+  const condemned =
+    condemnedBytes === 0n
+      ? []
+      : [
+          `${formatBytes(condemnedBytes)} ${would}condemned` +
+            (deletedAfter === undefined ? "" : `: deleted after ${formatTime(deletedAfter)} UTC at the earliest`),
+        ];
+  return [
+    `${formatBytes(unusedBytes)} of ${formatBytes(storedBytes)} unused`,
+    `${formatBytes(freedBytes)} ${would}freed`,
+    ...condemned,
+  ].join(", ");
 }
 
 /** `1 resource`, `2 projects`. */

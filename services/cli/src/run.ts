@@ -8,6 +8,7 @@ import { addBackupCommand } from "./commands/backup.ts";
 import type { Bind } from "./commands/command.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addForgetCommand } from "./commands/forget.ts";
+import { addPruneCommand } from "./commands/prune.ts";
 import { addRepositoryCommands } from "./commands/repository.ts";
 import { addRestoreCommand } from "./commands/restore.ts";
 import { addRoleCommands } from "./commands/roles.ts";
@@ -92,6 +93,7 @@ function createProgram(context: CliContext, written: Promise<void>[], onResult: 
   addBackupCommand(program, bind);
   addSessionCommands(program, bind);
   addForgetCommand(program, bind);
+  addPruneCommand(program, bind);
   addRestoreCommand(program, bind);
   addRoleCommands(program, bind);
   addCompletion(program);

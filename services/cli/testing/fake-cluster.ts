@@ -196,6 +196,10 @@ export class FakeCluster implements Cluster {
       this.#note("startCheck", request);
       return { sessionId: "20261123T190000Z-22222222" };
     },
+    startPrune: async (request) => {
+      this.#note("startPrune", request);
+      return { sessionId: "20261123T190000Z-33333333" };
+    },
     listSessions: async (request) => {
       this.#note("listSessions", request);
       const at = request.pageToken === "" ? 0 : Number(request.pageToken);

@@ -11,6 +11,7 @@ const WATCH_MS = 300;
 const RESOURCES_PER_MESSAGE = 200;
 const PAGE_MAX = 1000;
 const PROJECTS_AT_ONCE = 2;
+const UNUSED_PERCENT_MAX = 50;
 
 export function sessionService(coordinator: Coordinator, clock: Clock): control.SessionServiceImplementation {
   const nameOf = async (repositoryId: string): Promise<string> => (await coordinator.repositories.header(repositoryId)).name;
@@ -123,6 +124,17 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
           ? points.map((p) => p.id)
           : await Promise.all(sessionIds.map(async (s) => checkRestorePoint(await coordinator.find(s, id)).id));
       const record = await coordinator.start(id, { kind: "check", pointIds, readData });
+      return { sessionId: record.id };
+    },
+
+    async startPrune({ repository, graceMs, unusedPercentMax, dryRun }) {
+      if (unusedPercentMax > 100) throw invalid("unused_percent_max", "Say how much of 100 may be unused");
+      const record = await coordinator.start(repository, {
+        kind: "prune",
+        graceMs: Number(graceMs),
+        unusedPercentMax: unusedPercentMax === 0 ? UNUSED_PERCENT_MAX : unusedPercentMax,
+        dryRun,
+      });
       return { sessionId: record.id };
     },
 

@@ -1,7 +1,7 @@
 /** The model's values as the control API sends them. One direction only; every field in one place. */
 
 import type { ResourceView, SessionView } from "@permafrost/control";
-import type { Failure, SavedPlan, SessionRecord, StreamStats } from "@permafrost/model";
+import type { Failure, PruneReport, SavedPlan, SessionRecord, StreamStats } from "@permafrost/model";
 import type { control } from "@permafrost/rpc";
 
 export function wireSession(
@@ -36,6 +36,22 @@ export function wireSession(
     dryRun: record.dryRun ?? false,
     groupId: record.groupId ?? "",
     appliesId: record.appliesId ?? "",
+    prune: record.prune && wirePrune(record.prune),
+  };
+}
+
+function wirePrune(report: PruneReport): control.PruneReport {
+  return {
+    storedBlocks: BigInt(report.storedBlocks),
+    storedBytes: BigInt(report.storedBytes),
+    unusedBlocks: BigInt(report.unusedBlocks),
+    unusedBytes: BigInt(report.unusedBytes),
+    condemnedBlocks: BigInt(report.condemnedBlocks),
+    condemnedBytes: BigInt(report.condemnedBytes),
+    deletedBlocks: BigInt(report.deletedBlocks),
+    freedBytes: BigInt(report.freedBytes),
+    sparedBlocks: BigInt(report.sparedBlocks),
+    deletedAfter: wireTime(report.deletedAfter),
   };
 }
 

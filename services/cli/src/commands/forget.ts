@@ -15,8 +15,10 @@ import { SESSION_COLUMNS } from "../output/rows.ts";
 import type { Run } from "../run-context.ts";
 import { eachSession } from "../session-ref.ts";
 import type { Bind } from "./command.ts";
+import { type PruneFlags, pruneAndReport, withPrune } from "./prune.ts";
 
-interface Flags {
+interface Flags extends PruneFlags {
+  readonly prune?: boolean;
   readonly repository?: string;
   readonly dryRun?: boolean;
   readonly yes?: boolean;
@@ -52,6 +54,8 @@ export function addForgetCommand(program: Command, bind: Bind): void {
     .option("--dry-run", "only say what would go, and why the rest stays")
     .option("--force", "also restores whose changes could then no more be taken back")
     .option("--yes", "do not ask")
+    .option("--prune", "then prune the repository: see `permafrost prune`");
+  withPrune(forget)
     .optionsGroup("Keep, of each source (the rest goes):")
     .option("--keep-last <count>", "the newest so many restore points", wholeNumber(1))
     .option("--keep-hourly <count>", "the newest of each of so many hours that have one", wholeNumber(1))
@@ -69,10 +73,13 @@ export function addForgetCommand(program: Command, bind: Bind): void {
     const policy = policyOf(flags);
     if (references.length > 0 && policy !== undefined)
       throw usageError("Sessions and a policy are two ways to say what goes", "Give sessions, or --keep-… options.");
-    if (policy !== undefined) return await byPolicy(run, policy, flags);
-    if (references.length === 0)
+    if (references.length === 0 && policy === undefined)
       throw usageError("Nothing says what shall go", "Name sessions, or say with --keep-daily 7 and the like what stays.");
-    return await byName(run, references, flags);
+    const isPruned = flags.prune === true && flags.dryRun !== true;
+    // Asked for before anything is removed: a prune needs one repository.
+    const repository = isPruned ? run.repository(flags.repository) : "";
+    const code = policy === undefined ? await byName(run, references, flags) : await byPolicy(run, policy, flags);
+    return isPruned && code === EXIT.ok ? await pruneAndReport(run, await run.cluster(), repository, flags, false) : code;
   });
 }
 

@@ -1,7 +1,7 @@
 /** The columns of every kind of row the CLI prints. */
 
 import { formatBytes, formatDuration, formatTime } from "../amounts.ts";
-import type { Failure, PlanReference, Repository, Resource, Session, Stats } from "../api.ts";
+import type { Failure, PlanReference, PruneReport, Repository, Resource, Session, Stats } from "../api.ts";
 import type { Cell, Column } from "./column.ts";
 
 export const REPOSITORY_COLUMNS: readonly Column<Repository>[] = [
@@ -43,6 +43,10 @@ export const SESSION_COLUMNS: readonly Column<Session>[] = [
   { title: "Dry Run", value: (row) => row.dryRun, detail: true },
   { title: "Warnings", value: (row) => row.warnings, detail: true },
   { title: "Consistency Window Ms", value: (row) => row.consistencyWindowMs, detail: true },
+  { ...pruned("Unused Size", (report) => report.unusedBytes), detail: true },
+  { ...pruned("Freed Size", (report) => report.freedBytes), detail: true },
+  { ...pruned("Condemned Size", (report) => report.condemnedBytes), detail: true },
+  { ...time<Session>("Deleted After", (row) => row.prune?.deletedAfter), detail: true },
   { title: "Failure", value: (row) => failureValue(row.failure), text: (row) => failureText(row.failure), detail: true },
 ];
 
@@ -141,6 +145,8 @@ export function tableColumnsOf(
       return ["Type", "Name", ...target, "State", "Verified", "Target ID"];
     case "undo":
       return ["Type", "Name", ...target, "State", "Target ID"];
+    case "prune":
+      return ["Type", "Name", "State", "Time"];
     case "check":
       return ["Type", "Name", "State", "Logical Size", "Read Size", "Time"];
     case "group":
@@ -188,6 +194,15 @@ function bytes<Row>(title: string, stats: (row: Row) => Stats | undefined, count
     },
     align: "right",
   };
+}
+
+function pruned(title: string, counter: (report: PruneReport) => bigint): Column<Session> {
+  const value = ({ prune }: Session) => prune && counter(prune);
+  const text = (row: Session) => {
+    const size = value(row);
+    return size === undefined ? "" : formatBytes(size);
+  };
+  return { title, value, text, align: "right" };
 }
 
 function time<Row>(title: string, at: (row: Row) => Date | undefined): Column<Row> {

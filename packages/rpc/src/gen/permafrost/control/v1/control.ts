@@ -386,11 +386,53 @@ export interface Stats {
   newBlocks: bigint;
 }
 
+/** Prunes a repository. */
+export interface StartPruneRequest {
+  /** Name or id. */
+  repository: string;
+  /** What is condemned stays at least so long, in milliseconds. */
+  graceMs: bigint;
+  /** More than this, of 100, newly found unused ends it; 0: 50. */
+  unusedPercentMax: number;
+  /** Only say what it would do. */
+  dryRun: boolean;
+}
+
+/** The session runs. */
+export interface StartPruneResponse {
+  /** Its id. */
+  sessionId: string;
+}
+
+/** What a prune found and did: blocks and sealed bytes of every copy on every storage node. */
+export interface PruneReport {
+  /** All blocks. */
+  storedBlocks: bigint;
+  /** All bytes. */
+  storedBytes: bigint;
+  /** Blocks that no session leads to. */
+  unusedBlocks: bigint;
+  /** Bytes that no session leads to. */
+  unusedBytes: bigint;
+  /** Blocks to be deleted by a later prune. */
+  condemnedBlocks: bigint;
+  /** Bytes to be deleted by a later prune. */
+  condemnedBytes: bigint;
+  /** Blocks deleted. */
+  deletedBlocks: bigint;
+  /** What disks got back. */
+  freedBytes: bigint;
+  /** Blocks condemned before and in use after all. */
+  sparedBlocks: bigint;
+  /** Before which nothing of what is condemned now is deleted. */
+  deletedAfter?: Date | undefined;
+}
+
 /** A session. */
 export interface Session {
   /** Its id. */
   id: string;
-  /** `backup`, `group`, `restore`, `verify`, `undo` or `check`. */
+  /** `backup`, `group`, `restore`, `verify`, `undo`, `check` or `prune`. */
   kind: string;
   /** `running`, `succeeded`, `partial`, `failed` or `cancelled`. */
   state: string;
@@ -448,6 +490,8 @@ export interface Session {
   groupId: string;
   /** Of a restore: the session whose plan it applies. Of a verify or undo: the restore. */
   appliesId: string;
+  /** Of a prune. */
+  prune?: PruneReport | undefined;
 }
 
 /** A resource in a session. */
@@ -3446,6 +3490,374 @@ export const Stats: MessageFns<Stats> = {
   },
 };
 
+function createBaseStartPruneRequest(): StartPruneRequest {
+  return { repository: "", graceMs: 0n, unusedPercentMax: 0, dryRun: false };
+}
+
+export const StartPruneRequest: MessageFns<StartPruneRequest> = {
+  encode(message: StartPruneRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.graceMs !== 0n) {
+      if (BigInt.asUintN(64, message.graceMs) !== message.graceMs) {
+        throw new globalThis.Error("value provided for field message.graceMs of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.graceMs);
+    }
+    if (message.unusedPercentMax !== 0) {
+      writer.uint32(24).uint32(message.unusedPercentMax);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(32).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartPruneRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartPruneRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.graceMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.unusedPercentMax = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartPruneRequest>): StartPruneRequest {
+    return StartPruneRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartPruneRequest>): StartPruneRequest {
+    const message = createBaseStartPruneRequest();
+    message.repository = object.repository ?? "";
+    message.graceMs = (object.graceMs !== undefined && object.graceMs !== null) ? BigInt(object.graceMs) : 0n;
+    message.unusedPercentMax = object.unusedPercentMax ?? 0;
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBaseStartPruneResponse(): StartPruneResponse {
+  return { sessionId: "" };
+}
+
+export const StartPruneResponse: MessageFns<StartPruneResponse> = {
+  encode(message: StartPruneResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartPruneResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartPruneResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartPruneResponse>): StartPruneResponse {
+    return StartPruneResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartPruneResponse>): StartPruneResponse {
+    const message = createBaseStartPruneResponse();
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBasePruneReport(): PruneReport {
+  return {
+    storedBlocks: 0n,
+    storedBytes: 0n,
+    unusedBlocks: 0n,
+    unusedBytes: 0n,
+    condemnedBlocks: 0n,
+    condemnedBytes: 0n,
+    deletedBlocks: 0n,
+    freedBytes: 0n,
+    sparedBlocks: 0n,
+    deletedAfter: undefined,
+  };
+}
+
+export const PruneReport: MessageFns<PruneReport> = {
+  encode(message: PruneReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.storedBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.storedBlocks) !== message.storedBlocks) {
+        throw new globalThis.Error("value provided for field message.storedBlocks of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.storedBlocks);
+    }
+    if (message.storedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.storedBytes) !== message.storedBytes) {
+        throw new globalThis.Error("value provided for field message.storedBytes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.storedBytes);
+    }
+    if (message.unusedBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.unusedBlocks) !== message.unusedBlocks) {
+        throw new globalThis.Error("value provided for field message.unusedBlocks of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.unusedBlocks);
+    }
+    if (message.unusedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.unusedBytes) !== message.unusedBytes) {
+        throw new globalThis.Error("value provided for field message.unusedBytes of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.unusedBytes);
+    }
+    if (message.condemnedBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.condemnedBlocks) !== message.condemnedBlocks) {
+        throw new globalThis.Error("value provided for field message.condemnedBlocks of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.condemnedBlocks);
+    }
+    if (message.condemnedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.condemnedBytes) !== message.condemnedBytes) {
+        throw new globalThis.Error("value provided for field message.condemnedBytes of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.condemnedBytes);
+    }
+    if (message.deletedBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.deletedBlocks) !== message.deletedBlocks) {
+        throw new globalThis.Error("value provided for field message.deletedBlocks of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.deletedBlocks);
+    }
+    if (message.freedBytes !== 0n) {
+      if (BigInt.asIntN(64, message.freedBytes) !== message.freedBytes) {
+        throw new globalThis.Error("value provided for field message.freedBytes of type int64 too large");
+      }
+      writer.uint32(64).int64(message.freedBytes);
+    }
+    if (message.sparedBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.sparedBlocks) !== message.sparedBlocks) {
+        throw new globalThis.Error("value provided for field message.sparedBlocks of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.sparedBlocks);
+    }
+    if (message.deletedAfter !== undefined) {
+      Timestamp.encode(toTimestamp(message.deletedAfter), writer.uint32(82).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PruneReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePruneReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.storedBlocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.storedBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.unusedBlocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.unusedBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.condemnedBlocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.condemnedBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.deletedBlocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.freedBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.sparedBlocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.deletedAfter = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PruneReport>): PruneReport {
+    return PruneReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PruneReport>): PruneReport {
+    const message = createBasePruneReport();
+    message.storedBlocks = (object.storedBlocks !== undefined && object.storedBlocks !== null)
+      ? BigInt(object.storedBlocks)
+      : 0n;
+    message.storedBytes = (object.storedBytes !== undefined && object.storedBytes !== null)
+      ? BigInt(object.storedBytes)
+      : 0n;
+    message.unusedBlocks = (object.unusedBlocks !== undefined && object.unusedBlocks !== null)
+      ? BigInt(object.unusedBlocks)
+      : 0n;
+    message.unusedBytes = (object.unusedBytes !== undefined && object.unusedBytes !== null)
+      ? BigInt(object.unusedBytes)
+      : 0n;
+    message.condemnedBlocks = (object.condemnedBlocks !== undefined && object.condemnedBlocks !== null)
+      ? BigInt(object.condemnedBlocks)
+      : 0n;
+    message.condemnedBytes = (object.condemnedBytes !== undefined && object.condemnedBytes !== null)
+      ? BigInt(object.condemnedBytes)
+      : 0n;
+    message.deletedBlocks = (object.deletedBlocks !== undefined && object.deletedBlocks !== null)
+      ? BigInt(object.deletedBlocks)
+      : 0n;
+    message.freedBytes = (object.freedBytes !== undefined && object.freedBytes !== null)
+      ? BigInt(object.freedBytes)
+      : 0n;
+    message.sparedBlocks = (object.sparedBlocks !== undefined && object.sparedBlocks !== null)
+      ? BigInt(object.sparedBlocks)
+      : 0n;
+    message.deletedAfter = object.deletedAfter ?? undefined;
+    return message;
+  },
+};
+
 function createBaseSession(): Session {
   return {
     id: "",
@@ -3474,6 +3886,7 @@ function createBaseSession(): Session {
     dryRun: false,
     groupId: "",
     appliesId: "",
+    prune: undefined,
   };
 }
 
@@ -3565,6 +3978,9 @@ export const Session: MessageFns<Session> = {
     }
     if (message.appliesId !== "") {
       writer.uint32(210).string(message.appliesId);
+    }
+    if (message.prune !== undefined) {
+      PruneReport.encode(message.prune, writer.uint32(218).fork()).join();
     }
     return writer;
   },
@@ -3790,6 +4206,14 @@ export const Session: MessageFns<Session> = {
             message.appliesId = reader.string();
             continue;
           }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.prune = PruneReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3839,6 +4263,9 @@ export const Session: MessageFns<Session> = {
     message.dryRun = object.dryRun ?? false;
     message.groupId = object.groupId ?? "";
     message.appliesId = object.appliesId ?? "";
+    message.prune = (object.prune !== undefined && object.prune !== null)
+      ? PruneReport.fromPartial(object.prune)
+      : undefined;
     return message;
   },
 };
@@ -5641,6 +6068,15 @@ export const SessionServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Starts freeing the space of what no session needs any more, and returns at once. */
+    startPrune: {
+      name: "StartPrune",
+      requestType: StartPruneRequest as typeof StartPruneRequest,
+      requestStream: false,
+      responseType: StartPruneResponse as typeof StartPruneResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Sessions, newest first. */
     listSessions: {
       name: "ListSessions",
@@ -5742,6 +6178,11 @@ export interface SessionServiceImplementation<CallContextExt = {}> {
     request: StartCheckRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<StartCheckResponse>>;
+  /** Starts freeing the space of what no session needs any more, and returns at once. */
+  startPrune(
+    request: StartPruneRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<StartPruneResponse>>;
   /** Sessions, newest first. */
   listSessions(
     request: ListSessionsRequest,
@@ -5814,6 +6255,11 @@ export interface SessionServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<StartCheckRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<StartCheckResponse>;
+  /** Starts freeing the space of what no session needs any more, and returns at once. */
+  startPrune(
+    request: DeepPartial<StartPruneRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<StartPruneResponse>;
   /** Sessions, newest first. */
   listSessions(
     request: DeepPartial<ListSessionsRequest>,

@@ -4,8 +4,14 @@
  */
 
 import type { StreamRoot } from "@permafrost/model";
-import type { Reader } from "@permafrost/repository";
 import { CodedError, utf8 } from "@permafrost/std";
+import type { Reader } from "./contract.ts";
+
+/**
+ * The streams of a resource that are listings, whatever its type. What their entries name is in use: whoever stores a listing under another name
+ * loses its contents to the next prune.
+ */
+export const LISTING_STREAMS: ReadonlySet<string> = new Set(["listing", "versions"]);
 
 export interface ListingEntry {
   /** Unique in its listing; the listing is sorted by it, by UTF-8 bytes. */
