@@ -139,8 +139,12 @@ export class TwoProjects {
   }
 
   async plan(resources: readonly ResourceResult[], options: Options = {}): Promise<PlanResult["resources"]> {
-    return (await this.run<PlanResult>(this.session(), { kind: "plan", options: targetOptions(options), resources, others: [] }))
-      .resources;
+    return (await this.wholePlan(resources, options)).resources;
+  }
+
+  /** With what the plan takes from the target and why it is likely to fail. */
+  async wholePlan(resources: readonly ResourceResult[], options: Options = {}): Promise<PlanResult> {
+    return await this.run<PlanResult>(this.session(), { kind: "plan", options: targetOptions(options), resources, others: [] });
   }
 
   /** Plans and applies; the planned action decides, as in a session. */

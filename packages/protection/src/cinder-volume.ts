@@ -102,6 +102,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
   quota: ({ sizeGiB }) => [
     { service: "block-storage", limit: "volumes", amount: 1 },
     { service: "block-storage", limit: "gigabytes", amount: sizeGiB },
+    { service: "block-storage", limit: "per_volume_gigabytes", amount: sizeGiB, each: true },
   ],
 
   needs: ({ volumeType }) => (volumeType === "" ? [] : [volumeTypeKey(volumeType)]),

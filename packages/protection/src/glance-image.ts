@@ -45,6 +45,8 @@ import type {
 } from "./resource-type.ts";
 import { UNFINISHED_IMAGE } from "./temporaries.ts";
 
+const MIB = 1024 * 1024;
+
 export const glanceImage: ResourceType<ImageDocument> = {
   type: "glance.image",
 
@@ -213,6 +215,11 @@ export const glanceImage: ResourceType<ImageDocument> = {
     const found = byId === undefined ? await Array.fromAsync(cloud.image.list({ name: nameOrId })) : [byId];
     return found.map(({ id, name }) => ({ id, name }));
   },
+
+  quota: ({ sizeBytes }) => [
+    { service: "image", limit: "image_count_total", amount: 1 },
+    { service: "image", limit: "image_size_total", amount: Math.ceil(sizeBytes / MIB) },
+  ],
 
   coverage: {
     captured: ["*", "members", "data", "the key of an encrypted volume's image, sealed"],

@@ -160,6 +160,8 @@ export interface QuotaUse {
   readonly service: ServiceType;
   readonly limit: string;
   readonly amount: number;
+  /** The limit is of each object, not of all together. */
+  readonly each?: true;
 }
 
 /** What a reader of the coverage table is told; written beside the code that does it. */

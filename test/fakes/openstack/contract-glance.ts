@@ -269,6 +269,7 @@ export const glanceChecks: readonly Check[] = [
       world.same("allow", (await world.expect(405, "PUT", images(world))).headers.get("allow"), "GET, POST");
       await world.expect(200, "GET", `${world.urls.image}/v2/info/import`);
       await world.expect(200, "GET", `${world.urls.image}/v2/info/stores`);
+      world.keys("usage", (await world.expect(200, "GET", `${world.urls.image}/v2/info/usage`)).json, ["usage"]);
     },
   },
 ];

@@ -57,7 +57,7 @@ export class Glance implements ServiceHandler {
     call.identify(token);
     const [v2, collection, id, sub, item] = parts;
     if (v2 !== "v2") return page(404, "The resource could not be found.");
-    if (collection === "info") return info(id);
+    if (collection === "info") return id === "usage" ? this.#usage(token) : info(id);
     if (collection === "schemas") return json(200, { name: id, properties: {}, additionalProperties: { type: "string" } });
     if (collection !== "images") return page(404, "The resource could not be found.");
     if (id === undefined) {
@@ -70,6 +70,15 @@ export class Glance implements ServiceHandler {
     if (sub === "members") return this.#members(call, token, id, item);
     if (sub === "actions") return this.#activation(token, id, item ?? "");
     return page(404, "The resource could not be found.");
+  }
+
+  /** glance/api/v2/discovery.py and glance/quota/keystone.py: of the token's project, sizes in MiB. */
+  #usage(token: TokenRecord): Reply {
+    const own = [...this.#images.all.values()].filter(({ owner }) => owner === token.project?.id);
+    const bytes = own.reduce((sum, { size }) => sum + (size ?? 0), 0);
+    const used: Record<string, number> = { image_count_total: own.length, image_size_total: Math.floor(bytes / 1024 / 1024) };
+    const usage = Object.entries(this.#images.limits).map(([name, limit]) => [name, { usage: used[name] ?? 0, limit }]);
+    return json(200, { usage: Object.fromEntries(usage) });
   }
 
   async #create(call: Call, token: TokenRecord): Promise<Reply> {

@@ -45,6 +45,8 @@ export class Images {
   readonly all = new Map<string, Image>();
   readonly #clock: Clock;
   #sequence = 0;
+  /** Unified limits of every project, of `image_size_total` in MiB and the like; without: Glance has none. */
+  limits: Readonly<Record<string, number>> = {};
   /** New images get no checksum and no hash, as some clouds' snapshot-born images. */
   nullChecksums = false;
 
