@@ -29,13 +29,20 @@ export async function openLab(prefix: string): Promise<CloudUnderTest> {
 }
 
 /** Where the lab leaves what is for its clients. */
-export function labFolder(): string {
-  return join(import.meta.dirname, "../lab/run", process.env.LAB_NAME ?? "openstack-lab");
+export function labFolder(environment: LabEnvironment = {}): string {
+  return join(import.meta.dirname, "../lab/run", environment.LAB_NAME ?? process.env.LAB_NAME ?? "openstack-lab");
+}
+
+/** Which lab, where it differs from the environment's. */
+export interface LabEnvironment {
+  readonly LAB_NAME?: string;
+  readonly LAB_ADDR?: string;
+  readonly LAB_SUITE?: string;
 }
 
 /** Its standard output; what it says on standard error is passed on. */
-export async function lab(args: readonly string[]): Promise<string> {
-  const child = spawn(LAB, args, { stdio: ["ignore", "pipe", "inherit"] });
+export async function lab(args: readonly string[], environment: LabEnvironment = {}): Promise<string> {
+  const child = spawn(LAB, args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...environment } });
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     output += text;

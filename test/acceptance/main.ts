@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "@permafrost/std";
 import type { CloudUnderTest } from "./cloud-under-test.ts";
+import { elsewhereSuite } from "./full/elsewhere.ts";
 import { openFullLab } from "./full/full-cloud.ts";
 import { fullSuite } from "./full/suite.ts";
 import { openLab } from "./lab-cloud.ts";
@@ -22,7 +23,8 @@ const USAGE = `usage: npm run accept -- [--cloud NAME] [--suite NAME] [--keep]
 
   --cloud NAME   P-acme: the lab's storage tenant of that prefix (default: OS_CLOUD, then pf-acme); it is emptied and
                  seeded anew, and so is the full tenant Pfull-acme. fake: the fake cloud of the tests
-  --suite NAME   only this: storage (images, volumes, objects) or full (every service)
+  --suite NAME   only this: storage (images, volumes, objects), full (every service), or elsewhere (restored onto a second lab of a
+                 newer OpenStack, which it brings up; never run unless named)
   --keep         keep the data directory and the log of all commands
 `;
 
@@ -46,14 +48,15 @@ async function main(): Promise<number> {
     return 2;
   }
   const suites = prefix === undefined ? ["storage"] : ["storage", "full"];
-  if (values.suite !== undefined && !suites.includes(values.suite)) {
+  if (values.suite !== undefined && ![...suites, ...(prefix === undefined ? [] : ["elsewhere"])].includes(values.suite)) {
     process.stderr.write(`${name} has no suite ${values.suite}.\n\n${USAGE}`);
     return 2;
   }
   const directory = await mkdtemp(join(tmpdir(), "permafrost-accept-"));
   const count = { passed: 0, failed: 0 };
   for (const suite of values.suite === undefined ? suites : [values.suite]) {
-    await tell(count, () => (suite === "full" ? openFull(prefix ?? "", directory) : openStorage(prefix, directory)), name);
+    const open = suite === "storage" ? openStorage : suite === "full" ? openFull : openElsewhere;
+    await tell(count, () => open(prefix ?? "", directory), name);
   }
   if (values.keep || count.failed > 0) process.stdout.write(`log and data: ${directory}\n`);
   else await rm(directory, { recursive: true, force: true });
@@ -86,8 +89,8 @@ async function tell(count: { passed: number; failed: number }, open: () => Promi
   }
 }
 
-async function openStorage(prefix: string | undefined, directory: string): Promise<Suite> {
-  const cloud: CloudUnderTest = prefix === undefined ? await openFake(directory) : await openLab(prefix);
+async function openStorage(prefix: string, directory: string): Promise<Suite> {
+  const cloud: CloudUnderTest = prefix === "" ? await openFake(directory) : await openLab(prefix);
   const suite = acceptanceSuite(cloud, directory);
   return {
     cases: suite.cases,
@@ -98,10 +101,15 @@ async function openStorage(prefix: string | undefined, directory: string): Promi
   };
 }
 
+function print(line: string): void {
+  process.stdout.write(`               ${line}\n`);
+}
+
+async function openElsewhere(prefix: string, directory: string): Promise<Suite> {
+  return elsewhereSuite(`${prefix}full`, { directory, print });
+}
+
 async function openFull(prefix: string, directory: string): Promise<Suite> {
-  const print = (line: string) => {
-    process.stdout.write(`               ${line}\n`);
-  };
   return fullSuite(await openFullLab(`${prefix}full`), { directory, print });
 }
 

@@ -41,11 +41,14 @@ function nothingLeft(projectId: string): void {
 describe("two servers, both ways", () => {
   it("restores every field and every byte, and takes it back", async () => {
     const mark = two.fake.journal.mark();
+    Object.assign(two.fake.read.server(tenant.imageServer)?.imageProperties ?? {}, { os_version: "13" });
     const backup = await two.backup(INCLUDE);
     nothingLeft(two.sourceId);
     expect(two.fake.journal.leaked("snapshot", mark)).toEqual([]);
     const restoration = await restoreAll(two, backup);
     expect(restoration.planned.filter((r) => r.action === "conflict")).toEqual([]);
+    // A newer Nova does not show what it does not know of an image.
+    delete target("pictured")?.imageProperties.os_version;
     expect(await mismatches(two, restoration)).toEqual([]);
 
     const { read } = two.fake;

@@ -73,12 +73,15 @@ function comparable(document: ServerDocument): Record<string, unknown> {
   };
 }
 
-/** From microversion 2.98; what Nova computes for the image itself is not the guest's. */
+/**
+ * From microversion 2.98; what Nova computes for the image itself is not the guest's. `os_version` is no property of Nova's (nova/objects/image_meta.py,
+ * ImageMetaProps): 2025.1 shows it all the same, 2026.2 does not.
+ */
 function hardwareOf(server: ApiObject): Record<string, unknown> | undefined {
   const properties = isVolumeBacked(server) ? undefined : ((server.image as JsonObject).properties as JsonObject | undefined);
   if (properties === undefined) return undefined;
   return Object.fromEntries(
-    Object.entries(properties).filter(([name]) => /^(hw_|os_|img_)/.test(name) && !/^os_hash_/.test(name)),
+    Object.entries(properties).filter(([name]) => /^(hw_|os_|img_)/.test(name) && !/^os_(hash_|version$)/.test(name)),
   );
 }
 

@@ -10,7 +10,7 @@ if [ -n "$storage" ]; then
   exit 0
 fi
 for option in "${rest[@]}"; do
-  case $option in --small) ;; *) usage "seed: unknown option: $option" ;; esac
+  case $option in --small | --homes) ;; *) usage "seed: unknown option: $option" ;; esac
 done
 full_tenant seed.py "$prefix" "${rest[@]}" || die "seed failed" "the reason is above; it may be repeated"
 hand_out

@@ -18,7 +18,7 @@ install_missing() {
   # A client alone, as some images have, is no engine; an engine that answers already may be anywhere.
   docker version >/dev/null 2>&1 || command -v dockerd >/dev/null || missing+=(docker.io iptables)
   command -v curl >/dev/null || missing+=(curl)
-  docker image inspect debian:trixie-slim >/dev/null 2>&1 || [ -n "$(image_of "$wanted" 2>/dev/null)" ] || command -v debootstrap >/dev/null || missing+=(debootstrap)
+  docker image inspect "$base" >/dev/null 2>&1 || [ -n "$(image_of "$wanted" 2>/dev/null)" ] || command -v debootstrap >/dev/null || missing+=(debootstrap)
   [ ${#missing[@]} != 0 ] || return 0
   command -v apt-get >/dev/null || die "missing: ${missing[*]}, and there is no apt-get" "install them and repeat"
   [ "$(id -u)" = 0 ] || die "missing: ${missing[*]}" "run as root once, or install them and repeat"
@@ -47,18 +47,20 @@ start_dockerd() {
 }
 
 make_base() {
-  docker image inspect debian:trixie-slim >/dev/null 2>&1 && return
-  say "making the debian:trixie-slim base with debootstrap"
+  docker image inspect "$base" >/dev/null 2>&1 && return
+  say "making the $base base with debootstrap"
   local root; root=$(mktemp -d)
-  if [ -e /usr/share/debootstrap/scripts/trixie ]; then debootstrap --variant=minbase trixie "$root" >/dev/null
-  else debootstrap --variant=minbase trixie "$root" "" /usr/share/debootstrap/scripts/sid >/dev/null; fi
+  if [ -e "/usr/share/debootstrap/scripts/$suite" ]; then debootstrap --variant=minbase "$suite" "$root" >/dev/null
+  else debootstrap --variant=minbase "$suite" "$root" "" /usr/share/debootstrap/scripts/sid >/dev/null; fi
+  # A mirror may be a snapshot; what it has of a release that still changes is then past its date.
+  [ "$suite" = trixie ] || echo 'Acquire::Check-Valid-Until "false";' > "$root/etc/apt/apt.conf.d/90snapshot"
   rm -rf "$root"/var/cache/apt/archives/*.deb
-  tar -C "$root" --one-file-system -c . | docker import -c 'CMD ["bash"]' - debian:trixie-slim >/dev/null
+  tar -C "$root" --one-file-system -c . | docker import -c 'CMD ["bash"]' - "$base" >/dev/null
   rm -rf --one-file-system "$root"
 }
 
 # What the image is made of. An image carries it as a label, and every container of the image too.
-recipe() { (cd "$here" && find Dockerfile rootfs -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16); }
+recipe() { (cd "$here" && { find Dockerfile rootfs -type f -print0 | sort -z | xargs -0 sha256sum; [ "$suite" = trixie ] || echo "$suite"; } | sha256sum | cut -c1-16); }
 
 # An image of these files, whatever its tag is now: other worktrees share the tag.
 image_of() { docker image ls -q --no-trunc --filter "label=lab.recipe=$1" | head -1; }
@@ -97,7 +99,7 @@ need_image() {
   make_base
   local log=$here/run/build-$name.log; mkdir -p "$here/run"
   say "building $image ($why; about 12 minutes, most of it downloads; log: $log)"
-  DOCKER_BUILDKIT=0 docker build --iidfile "$log.id" --label "lab.recipe=$wanted" -t "$image" "$here" >"$log" 2>&1 \
+  DOCKER_BUILDKIT=0 docker build --build-arg "BASE=$base" --iidfile "$log.id" --label "lab.recipe=$wanted" -t "$image" "$here" >"$log" 2>&1 \
     || { tail -30 "$log" >&2; die "the image does not build" "whole log: $log"; }
   image_id=$(cat "$log.id"); rm "$log.id"
   say "image built"
