@@ -9,11 +9,19 @@
 
 import type { BlockStore } from "@permafrost/blocks";
 import type { Bus, Lease, Table } from "@permafrost/jobs";
-import { checkSelection, isRestorePoint, type SessionId, type SessionRecord, type StreamRoot } from "@permafrost/model";
+import {
+  checkSelection,
+  isRestorePoint,
+  type SessionId,
+  type SessionLock,
+  type SessionRecord,
+  type StreamRoot,
+} from "@permafrost/model";
 import { type Clock, CodedError, fromUtf8, isoTime, type Json, type Random, randomId, utf8 } from "@permafrost/std";
 import { runInputBackup, runTenantBackup } from "./backup.ts";
 import { runCheck } from "./check.ts";
 import { type GroupSessions, runGroup } from "./group.ts";
+import { checkForgettable, withLock } from "./keeping.ts";
 import { endLostSessions } from "./lost-sessions.ts";
 import { runPrune } from "./prune.ts";
 import { Repositories } from "./repositories.ts";
@@ -163,35 +171,24 @@ export class Coordinator {
     return record;
   }
 
-  /** Removes ended sessions' records. Throws SESSION_RUNNING, and RESTORE_NOT_UNDONE unless `isForced`. */
+  /** Removes ended sessions' records, all or none. Throws SESSION_RUNNING, SESSION_LOCKED, and RESTORE_NOT_UNDONE unless `isForced`. */
   async forget(
     sessions: readonly string[],
     { dryRun = false, isForced = false }: { readonly dryRun?: boolean; readonly isForced?: boolean } = {},
   ): Promise<SessionRecord[]> {
     const all = await this.list();
     const records = sessions.map((s) => resolveSession(all, s));
-    for (const r of records) {
-      if (r.state === "running")
-        throw new CodedError("SESSION_RUNNING", `Session ${r.id} still runs`, {
-          facts: { session: r.id },
-          hint: "Cancel it first.",
-        });
-    }
-    const storeOf = async (r: SessionRecord) => new SessionStore(await this.repositories.open(r.repositoryId), this.#holder);
-    for (const r of isForced ? [] : records) {
-      const made = await (await storeOf(r)).journalled(r.appliesId ?? r.id);
-      if (made > 0)
-        throw new CodedError(
-          "RESTORE_NOT_UNDONE",
-          `What restore ${r.id} made could not be taken back without it: ${made} resources`,
-          {
-            facts: { session: r.id, resources: made },
-            hint: "`permafrost restore undo` takes them back; to keep them and forget how they came, say --force.",
-          },
-        );
-    }
-    if (!dryRun) for (const r of records) await (await storeOf(r)).forget(r.id);
+    await checkForgettable(records, (record) => this.#storeOf(record), this.#options.clock.now(), isForced);
+    if (!dryRun) for (const r of records) await (await this.#storeOf(r)).forget(r.id);
     return records;
+  }
+
+  /** Keeps a restore point from being forgotten. Throws NOT_A_RESTORE_POINT, LOCK_TOO_EARLY. */
+  async lock(session: string, change: SessionLock): Promise<SessionRecord> {
+    const record = await this.find(session);
+    const locked = withLock(record, change, this.#options.clock.now());
+    await (await this.#storeOf(record)).save(locked);
+    return locked;
   }
 
   /** Restore points of a repository. */
@@ -326,6 +323,10 @@ export class Coordinator {
     else await runInputBackup(context, spec);
     await this.#close(sessionId);
     this.#event(`Session ${view.record.state}`, sessionId, view.record.failure?.code);
+  }
+
+  async #storeOf({ repositoryId }: SessionRecord): Promise<SessionStore> {
+    return new SessionStore(await this.repositories.open(repositoryId), this.#holder);
   }
 
   /** A group's sessions are in its own repository. */

@@ -115,6 +115,14 @@ export interface PruneReport {
   readonly deletedAfter?: string;
 }
 
+/** Why a restore point may not be forgotten. */
+export interface SessionLock {
+  /** ISO time; it can be made later, never earlier. */
+  readonly until?: string;
+  /** A legal hold: until somebody takes it off. */
+  readonly isHeld?: boolean;
+}
+
 export interface SessionRecord {
   readonly version: 1;
   readonly id: SessionId;
@@ -147,6 +155,7 @@ export interface SessionRecord {
   /** What it was asked to do, as a stored document. */
   readonly spec?: StreamRoot;
   readonly prune?: PruneReport;
+  readonly lock?: SessionLock;
 }
 
 export interface SessionSource {
@@ -160,6 +169,12 @@ export interface SessionSource {
 /** A backup session one can restore from. */
 export function isRestorePoint(record: Pick<SessionRecord, "kind" | "state" | "results">): boolean {
   return record.kind === "backup" && (record.state === "succeeded" || record.state === "partial") && record.results !== undefined;
+}
+
+/** Why it may not be forgotten now; undefined: it may. */
+export function lockReason({ lock }: Pick<SessionRecord, "lock">, nowMs: number): string | undefined {
+  if (lock?.isHeld) return "held";
+  return lock?.until !== undefined && Date.parse(lock.until) > nowMs ? `locked until ${lock.until}` : undefined;
 }
 
 /** The state a session ends in, from its resources (invariant I12). */

@@ -52,6 +52,7 @@ export interface SessionApi {
   listResources(request: control.ListResourcesRequest, options?: CallOptions): AsyncIterable<control.ListResourcesResponse>;
   watchSession(request: control.WatchSessionRequest, options?: CallOptions): AsyncIterable<control.WatchSessionResponse>;
   locateWorker(request: control.LocateWorkerRequest, options?: CallOptions): Promise<control.LocateWorkerResponse>;
+  lockSession(request: control.LockSessionRequest, options?: CallOptions): Promise<control.LockSessionResponse>;
   cancelSession(request: control.CancelSessionRequest, options?: CallOptions): Promise<control.CancelSessionResponse>;
   forgetSession(request: control.ForgetSessionRequest, options?: CallOptions): Promise<control.ForgetSessionResponse>;
 }

@@ -53,6 +53,7 @@ export function session(fields: Partial<Session> = {}): Session {
     dryRun: false,
     groupId: "",
     appliesId: "",
+    held: false,
     ...fields,
   };
 }
@@ -228,6 +229,10 @@ export class FakeCluster implements Cluster {
     locateWorker: async (request) => {
       this.#note("locateWorker", request);
       return { address: "127.0.0.1:4712" };
+    },
+    lockSession: async (request) => {
+      this.#note("lockSession", request);
+      return { session: session({ lockedUntil: request.until, held: request.hold === "on" }) };
     },
     cancelSession: async (request) => {
       this.#note("cancelSession", request);

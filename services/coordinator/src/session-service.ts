@@ -190,6 +190,16 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
       return { session: wireSession(record, await nameOf(record.repositoryId)) };
     },
 
+    async lockSession({ sessionId, until, hold }) {
+      if (until === undefined && hold === "") throw invalid("until", "Say until when, or whether it is held");
+      if (!["", "on", "off"].includes(hold)) throw invalid("hold", "It is on, off or empty");
+      const record = await coordinator.lock(sessionId, {
+        ...(until === undefined ? {} : { until: until.toISOString() }),
+        ...(hold === "" ? {} : { isHeld: hold === "on" }),
+      });
+      return { session: wireSession(record, await nameOf(record.repositoryId)) };
+    },
+
     async locateWorker() {
       return { address: await coordinator.workers.locate() };
     },

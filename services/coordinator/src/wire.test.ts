@@ -53,6 +53,23 @@ const session = (value: control.Session) => control.Session.decode(control.Sessi
 const received = (value: control.Resource) => control.Resource.decode(control.Resource.encode(value).finish());
 
 describe("a session on the wire", () => {
+  it("has what a prune found and did", () => {
+    const counts = {
+      storedBlocks: 9,
+      storedBytes: 2 ** 50,
+      unusedBlocks: 8,
+      unusedBytes: 7,
+      condemnedBlocks: 6,
+      condemnedBytes: 5,
+    };
+    const prune = { ...counts, deletedBlocks: 4, freedBytes: -3, sparedBlocks: 2, deletedAfter: "2026-12-04T00:00:00.000Z" };
+    expect(session(wireSession({ ...record, kind: "prune", prune }, "production")).prune).toEqual({
+      ...{ storedBlocks: 9n, storedBytes: 2n ** 50n, unusedBlocks: 8n, unusedBytes: 7n, condemnedBlocks: 6n, condemnedBytes: 5n },
+      ...{ deletedBlocks: 4n, freedBytes: -3n, sparedBlocks: 2n, deletedAfter: new Date("2026-12-04T00:00:00.000Z") },
+    });
+    expect(session(wireSession(record, "production")).prune).toBeUndefined();
+  });
+
   it("has every field of an ended session", () => {
     const ended: SessionRecord = {
       ...record,
@@ -65,6 +82,7 @@ describe("a session on the wire", () => {
       failure,
       warnings: ["left a volume"],
       dryRun: true,
+      lock: { until: "2027-01-31T00:00:00.000Z", isHeld: true },
     };
     expect(session(wireSession(ended, "production"))).toEqual({
       id: ended.id,
@@ -92,6 +110,8 @@ describe("a session on the wire", () => {
       warnings: ["left a volume"],
       dryRun: true,
       groupId: "",
+      lockedUntil: new Date("2027-01-31T00:00:00.000Z"),
+      held: true,
       appliesId: "",
     });
   });

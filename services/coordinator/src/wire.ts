@@ -37,6 +37,8 @@ export function wireSession(
     groupId: record.groupId ?? "",
     appliesId: record.appliesId ?? "",
     prune: record.prune && wirePrune(record.prune),
+    lockedUntil: wireTime(record.lock?.until),
+    held: record.lock?.isHeld ?? false,
   };
 }
 

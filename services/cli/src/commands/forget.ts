@@ -5,6 +5,7 @@
 
 import { type RetentionPolicy, retained } from "@permafrost/model";
 import type { Command } from "commander";
+import { formatTime } from "../amounts.ts";
 import type { Cluster, Session } from "../api.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
@@ -124,7 +125,7 @@ async function byPolicy(run: Run, policy: RetentionPolicy, flags: Flags): Promis
   const points: Session[] = [];
   for await (const session of eachSession(cluster, repository))
     if (session.kind === "backup" && ["succeeded", "partial"].includes(session.state)) points.push(session);
-  const judged = judge(points, policy, timeZone);
+  const judged = judge(points, policy, timeZone, run.context.clock.now());
   const ids = judged.filter(({ reasons }) => reasons.length === 0).map(({ session }) => session.id);
   if (flags.dryRun !== true && ids.length > 0) {
     const question = `Forget ${ids.length} of ${points.length} restore points?`;
@@ -137,7 +138,7 @@ async function byPolicy(run: Run, policy: RetentionPolicy, flags: Flags): Promis
 }
 
 /** Each source by itself: what one project keeps says nothing of another. In the order given. */
-function judge(points: readonly Session[], policy: RetentionPolicy, timeZone: string): Judged[] {
+function judge(points: readonly Session[], policy: RetentionPolicy, timeZone: string, nowMs: number): Judged[] {
   const sources = Map.groupBy(points, ({ input, cloud, projectId, sourceName }) =>
     [input, cloud, projectId, sourceName].join("\n"),
   );
@@ -150,7 +151,13 @@ function judge(points: readonly Session[], policy: RetentionPolicy, timeZone: st
     }));
     for (const [id, reasons] of retainedIn(times, policy, timeZone)) kept.set(id, reasons);
   }
-  return points.map((session) => ({ session, reasons: kept.get(session.id) ?? [] }));
+  return points.map((session) => ({ session, reasons: [...(kept.get(session.id) ?? []), ...lockOf(session, nowMs)] }));
+}
+
+/** A lock keeps what no rule keeps, and takes no rule's place. */
+function lockOf({ held, lockedUntil }: Session, nowMs: number): string[] {
+  const until = lockedUntil !== undefined && lockedUntil.getTime() > nowMs ? [`locked until ${formatTime(lockedUntil)}`] : [];
+  return [...(held ? ["held"] : []), ...until];
 }
 
 function retainedIn(...[points, policy, timeZone]: Parameters<typeof retained>): ReturnType<typeof retained> {

@@ -1,4 +1,4 @@
-/** `permafrost sessions`, `session show|cancel`, `resources` and `check`. */
+/** `permafrost sessions`, `session show|cancel|lock`, `resources` and `check`. */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Session } from "../api.ts";
@@ -9,6 +9,7 @@ import { reportOutcome, sayResourceProblems } from "../outcome.ts";
 import { RESOURCE_COLUMNS, SESSION_COLUMNS, SESSION_SHOW_COLUMNS, tableColumnsOf } from "../output/rows.ts";
 import { eachSession, resolveSession } from "../session-ref.ts";
 import type { Bind } from "./command.ts";
+import { addLockCommand } from "./session-lock.ts";
 
 /** As `--kind` has them; a plan is a restore that was only planned. */
 const SESSION_KINDS = ["backup", "group", "plan", "restore", "verify", "undo", "check", "prune"] as const;
@@ -42,7 +43,7 @@ export function addSessionCommands(program: Command, bind: Bind): void {
     return EXIT.ok;
   });
 
-  const session = program.command("session").description("show or cancel one session");
+  const session = program.command("session").description("show, cancel or lock one session");
   const show = session.command("show").description("show a session").argument("<session>", "id, unambiguous prefix, or latest");
   bind(withOutput(withConnection(withRepository(show))), SESSION_SHOW_COLUMNS, async (run, [reference], command) => {
     const cluster = await run.cluster();
@@ -70,6 +71,8 @@ export function addSessionCommands(program: Command, bind: Bind): void {
     if (state !== "running" && state !== "cancelled") await run.warn(`Session ${id} had ended before: ${state}.`);
     return EXIT.ok;
   });
+
+  addLockCommand(session, bind);
 
   const resources = program
     .command("resources")

@@ -491,7 +491,15 @@ export interface Session {
   /** Of a restore: the session whose plan it applies. Of a verify or undo: the restore. */
   appliesId: string;
   /** Of a prune. */
-  prune?: PruneReport | undefined;
+  prune?:
+    | PruneReport
+    | undefined;
+  /** May not be forgotten until then. */
+  lockedUntil?:
+    | Date
+    | undefined;
+  /** May not be forgotten until somebody takes the legal hold off. */
+  held: boolean;
 }
 
 /** A resource in a session. */
@@ -622,6 +630,24 @@ export interface CancelSessionRequest {
 
 /** It is being cancelled. */
 export interface CancelSessionResponse {
+  /** The session. */
+  session?: Session | undefined;
+}
+
+/** Locks a restore point. */
+export interface LockSessionRequest {
+  /** Id or unambiguous prefix. */
+  sessionId: string;
+  /** Until then; not before the end of a lock that it has. Absent: as it is. */
+  until?:
+    | Date
+    | undefined;
+  /** `on` or `off` for a legal hold; empty: as it is. */
+  hold: string;
+}
+
+/** It is locked. */
+export interface LockSessionResponse {
   /** The session. */
   session?: Session | undefined;
 }
@@ -3887,6 +3913,8 @@ function createBaseSession(): Session {
     groupId: "",
     appliesId: "",
     prune: undefined,
+    lockedUntil: undefined,
+    held: false,
   };
 }
 
@@ -3981,6 +4009,12 @@ export const Session: MessageFns<Session> = {
     }
     if (message.prune !== undefined) {
       PruneReport.encode(message.prune, writer.uint32(218).fork()).join();
+    }
+    if (message.lockedUntil !== undefined) {
+      Timestamp.encode(toTimestamp(message.lockedUntil), writer.uint32(226).fork()).join();
+    }
+    if (message.held !== false) {
+      writer.uint32(232).bool(message.held);
     }
     return writer;
   },
@@ -4214,6 +4248,22 @@ export const Session: MessageFns<Session> = {
             message.prune = PruneReport.decode(reader, reader.uint32());
             continue;
           }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.lockedUntil = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 29: {
+            if (tag !== 232) {
+              break;
+            }
+
+            message.held = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4266,6 +4316,8 @@ export const Session: MessageFns<Session> = {
     message.prune = (object.prune !== undefined && object.prune !== null)
       ? PruneReport.fromPartial(object.prune)
       : undefined;
+    message.lockedUntil = object.lockedUntil ?? undefined;
+    message.held = object.held ?? false;
     return message;
   },
 };
@@ -5286,6 +5338,142 @@ export const CancelSessionResponse: MessageFns<CancelSessionResponse> = {
   },
 };
 
+function createBaseLockSessionRequest(): LockSessionRequest {
+  return { sessionId: "", until: undefined, hold: "" };
+}
+
+export const LockSessionRequest: MessageFns<LockSessionRequest> = {
+  encode(message: LockSessionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(toTimestamp(message.until), writer.uint32(18).fork()).join();
+    }
+    if (message.hold !== "") {
+      writer.uint32(26).string(message.hold);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LockSessionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLockSessionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.until = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.hold = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LockSessionRequest>): LockSessionRequest {
+    return LockSessionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LockSessionRequest>): LockSessionRequest {
+    const message = createBaseLockSessionRequest();
+    message.sessionId = object.sessionId ?? "";
+    message.until = object.until ?? undefined;
+    message.hold = object.hold ?? "";
+    return message;
+  },
+};
+
+function createBaseLockSessionResponse(): LockSessionResponse {
+  return { session: undefined };
+}
+
+export const LockSessionResponse: MessageFns<LockSessionResponse> = {
+  encode(message: LockSessionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.session !== undefined) {
+      Session.encode(message.session, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LockSessionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLockSessionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.session = Session.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LockSessionResponse>): LockSessionResponse {
+    return LockSessionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LockSessionResponse>): LockSessionResponse {
+    const message = createBaseLockSessionResponse();
+    message.session = (object.session !== undefined && object.session !== null)
+      ? Session.fromPartial(object.session)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseForgetSessionRequest(): ForgetSessionRequest {
   return { sessionIds: [], dryRun: false, force: false };
 }
@@ -6131,6 +6319,15 @@ export const SessionServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Keeps a restore point from being forgotten. */
+    lockSession: {
+      name: "LockSession",
+      requestType: LockSessionRequest as typeof LockSessionRequest,
+      requestStream: false,
+      responseType: LockSessionResponse as typeof LockSessionResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Removes restore points; their blocks go with the next prune. */
     forgetSession: {
       name: "ForgetSession",
@@ -6213,6 +6410,11 @@ export interface SessionServiceImplementation<CallContextExt = {}> {
     request: LocateWorkerRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<LocateWorkerResponse>>;
+  /** Keeps a restore point from being forgotten. */
+  lockSession(
+    request: LockSessionRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<LockSessionResponse>>;
   /** Removes restore points; their blocks go with the next prune. */
   forgetSession(
     request: ForgetSessionRequest,
@@ -6290,6 +6492,11 @@ export interface SessionServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<LocateWorkerRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<LocateWorkerResponse>;
+  /** Keeps a restore point from being forgotten. */
+  lockSession(
+    request: DeepPartial<LockSessionRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<LockSessionResponse>;
   /** Removes restore points; their blocks go with the next prune. */
   forgetSession(
     request: DeepPartial<ForgetSessionRequest>,
