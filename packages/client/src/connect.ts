@@ -11,6 +11,7 @@ export interface ControlConnection {
   readonly address: string;
   readonly sessions: control.SessionServiceClient<DeadlineOptions>;
   readonly repositories: control.RepositoryServiceClient<DeadlineOptions>;
+  readonly policies: control.PolicyServiceClient<DeadlineOptions>;
   /** Whether the service says that it serves. */
   health(): Promise<boolean>;
   close(): void;
@@ -31,6 +32,7 @@ export function connectControl(options: ConnectOptions): ControlConnection {
     address: channel.address,
     sessions: channel.client(control.SessionServiceDefinition),
     repositories: channel.client(control.RepositoryServiceDefinition),
+    policies: channel.client(control.PolicyServiceDefinition),
     health: channel.isServing,
     close: channel.close,
   };

@@ -189,6 +189,22 @@ describe("a tenant backup", () => {
     expect(await ended(coordinator, id)).toMatchObject({ state: "succeeded" });
   });
 
+  it("is started by a policy when it is due, by whoever leads, and once", async () => {
+    const coordinator = await startCoordinator(stop.signal, "c1", { clock: quick });
+    await startCoordinator(stop.signal, "c2", { clock: quick });
+    await startHost(twoVolumes);
+    const policy = { name: "often", schedule: "* * * * *", timeZone: "UTC", isPaused: false };
+    await coordinator.policies.put("acme", { ...policy, backup: { target: { cloud: "lab" }, selection: tenant.selection } });
+    await vi.waitFor(async () => expect((await coordinator.list()).length).toBeGreaterThan(1), { timeout: 15_000 });
+    await coordinator.policies.pause("acme", "often", true);
+    const records = (await coordinator.list()).reverse();
+    const due = records.map((record) => record.policy?.dueAt);
+    expect(new Set(due).size).toBe(records.length);
+    expect(records[0]).toMatchObject({ kind: "backup", source: { cloud: "lab" }, policy: { name: "often" } });
+    expect(await ended(coordinator, records[0]?.id ?? "")).toMatchObject({ state: "succeeded" });
+    expect(await coordinator.policies.list()).toMatchObject([{ repository: "acme", policy: { isPaused: true } }]);
+  }, 30_000);
+
   it("ends as cancelled after its sweep", async () => {
     const coordinator = await startCoordinator();
     const seen: string[] = [];

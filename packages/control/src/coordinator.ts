@@ -23,11 +23,13 @@ import { runCheck } from "./check.ts";
 import { type GroupSessions, runGroup } from "./group.ts";
 import { checkForgettable, withLock } from "./keeping.ts";
 import { endLostSessions } from "./lost-sessions.ts";
+import { Policies } from "./policies.ts";
 import { runPrune } from "./prune.ts";
 import { Repositories } from "./repositories.ts";
 import { runRestore } from "./restore.ts";
 import { runVerify } from "./restore-verify.ts";
 import { firstRecord, type RunContext } from "./run-context.ts";
+import { runPolicies } from "./scheduler.ts";
 import { newSessionId, type SessionSpec, sourceOf } from "./session-spec.ts";
 import { resolveSession, SessionStore } from "./session-store.ts";
 import { SessionView } from "./session-view.ts";
@@ -63,6 +65,7 @@ type SpecInput<S extends SessionSpec = SessionSpec> = S extends SessionSpec
 export class Coordinator {
   readonly repositories: Repositories;
   readonly workers: WorkerTable;
+  readonly policies: Policies;
   readonly #options: CoordinatorOptions;
   readonly #board: TaskBoard;
   readonly #sessions: Table;
@@ -80,6 +83,7 @@ export class Coordinator {
     this.#sessions = sessions;
     this.workers = workers;
     this.repositories = new Repositories(options.store, options.keyring);
+    this.policies = new Policies({ repositories: this.repositories, holder: this.#holder, clock: options.clock });
   }
 
   static async open(options: CoordinatorOptions): Promise<Coordinator> {
@@ -228,6 +232,7 @@ export class Coordinator {
           lost.abort(new CodedError("LEASE_LOST", "Another coordinator may lead"));
       }
     })();
+    let scheduling: Promise<void> | undefined;
     try {
       await endLostSessions({
         repositories: await this.repositories.unlocked(),
@@ -237,6 +242,17 @@ export class Coordinator {
         hasRow: async (id) => (await this.#sessions.get(id)) !== undefined,
         onEvent: (message, id, code) => this.#event(message, id, code),
       });
+      scheduling = runPolicies(
+        {
+          holder: this.#holder,
+          clock: this.#options.clock,
+          repositories: () => this.repositories.unlocked(),
+          start: (repositoryId, input) => this.start(repositoryId, input),
+          forget: (sessions) => this.forget(sessions),
+          onEvent: (message, id, code) => this.#event(message, id, code),
+        },
+        both,
+      );
       for await (const change of this.#sessions.watch("", both)) {
         if (change.value === undefined) continue;
         const row = decodeRow(change.value);
@@ -247,6 +263,7 @@ export class Coordinator {
     } finally {
       lost.abort();
       await renewing;
+      await scheduling;
       await Promise.allSettled([...this.#running.values()].map((r) => r.ended));
       await lease.release().catch(() => undefined);
       this.#event("No longer leading");

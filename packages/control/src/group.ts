@@ -79,6 +79,7 @@ async function runProject(
         target: { cloud: spec.target.cloud, project: project.id, grant: true },
         selection: spec.selection,
         groupId: spec.sessionId,
+        ...(spec.policy === undefined ? {} : { policy: spec.policy }),
       }));
     context.view.patchResource(key, { state: "running", targetId: child.id });
     for (;;) {

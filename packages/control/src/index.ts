@@ -1,4 +1,5 @@
 export { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
+export { Policies, type PolicyView } from "./policies.ts";
 export { isLocked, Repositories } from "./repositories.ts";
 export { type Step, stepsOf, undoOrder } from "./restore-graph.ts";
 export { endedRestore, idlePlan, type PlannedRestore, restorePlan } from "./restore-sessions.ts";

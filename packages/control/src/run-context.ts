@@ -57,6 +57,7 @@ export function firstRecord(spec: SessionSpec, source: SessionSource): SessionRe
     source,
     startedAt: spec.startedAt,
     ...("groupId" in spec && spec.groupId !== undefined ? { groupId: spec.groupId } : {}),
+    ...("policy" in spec && spec.policy !== undefined ? { policy: spec.policy } : {}),
     ...appliedBy(spec),
     ...("dryRun" in spec && spec.dryRun ? { dryRun: true } : {}),
     counts: { resources: 0, succeeded: 0, failed: 0, skipped: 0 },

@@ -7,6 +7,7 @@ import type {
   RestoreOptions,
   Selection,
   SessionId,
+  SessionRecord,
   SessionSource,
   StreamRoot,
   VerifyLevel,
@@ -26,6 +27,7 @@ export interface TenantBackupSpec extends SpecBase {
   readonly selection: Selection;
   /** The session group it is part of. */
   readonly groupId?: SessionId;
+  readonly policy?: SessionRecord["policy"];
 }
 
 export interface GroupSpec extends SpecBase {
@@ -37,6 +39,7 @@ export interface GroupSpec extends SpecBase {
   readonly selection: Selection;
   /** Sessions that run at the same time. */
   readonly atOnce: number;
+  readonly policy?: SessionRecord["policy"];
 }
 
 export interface InputBackupSpec extends SpecBase {

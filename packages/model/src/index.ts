@@ -8,6 +8,7 @@ export {
   type SessionId,
   type TaskId,
 } from "./ids.ts";
+export type { BackupPolicy, PolicyBackup, PolicyRun } from "./policy.ts";
 export { type RetainedPoint, type RetentionPolicy, retained } from "./retention.ts";
 export { addStats, EMPTY_STATS, type StreamRoot, type StreamStats } from "./root.ts";
 export { checkSelection, matchesGlob, maySelect, type Selectable, selects } from "./selection.ts";

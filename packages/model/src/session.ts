@@ -156,6 +156,8 @@ export interface SessionRecord {
   readonly spec?: StreamRoot;
   readonly prune?: PruneReport;
   readonly lock?: SessionLock;
+  /** Backup and group: the policy that started it, and when that was due. */
+  readonly policy?: { readonly name: string; readonly dueAt: string };
 }
 
 export interface SessionSource {

@@ -19,6 +19,7 @@ export const STATUS_BY_CODE: Readonly<Record<string, Status>> = {
   KEY_FILE_SHORT: Status.INVALID_ARGUMENT,
   SESSION_AMBIGUOUS: Status.INVALID_ARGUMENT,
   LOCK_TOO_EARLY: Status.INVALID_ARGUMENT,
+  POLICY_INVALID: Status.INVALID_ARGUMENT,
   BLOCK_REFUSED: Status.INVALID_ARGUMENT,
   // Authority.
   UNAUTHENTICATED: Status.UNAUTHENTICATED,
@@ -27,6 +28,7 @@ export const STATUS_BY_CODE: Readonly<Record<string, Status>> = {
   // Things named that are not there, or are there already.
   NO_REPOSITORY: Status.NOT_FOUND,
   SESSION_UNKNOWN: Status.NOT_FOUND,
+  POLICY_UNKNOWN: Status.NOT_FOUND,
   RESOURCE_UNKNOWN: Status.NOT_FOUND,
   NOT_IN_BACKUP: Status.NOT_FOUND,
   PROJECT_UNKNOWN: Status.NOT_FOUND,

@@ -14,6 +14,7 @@ export type InputEntry = control.InputEntry;
 export type NameMap = control.NameMap;
 export type OneTimePassword = control.OneTimePassword;
 export type PlanReference = control.PlanReference;
+export type Policy = control.Policy;
 export type PruneReport = control.PruneReport;
 export type Repository = control.Repository;
 export type Resource = control.Resource;
@@ -57,6 +58,13 @@ export interface SessionApi {
   forgetSession(request: control.ForgetSessionRequest, options?: CallOptions): Promise<control.ForgetSessionResponse>;
 }
 
+export interface PolicyApi {
+  putPolicy(request: control.PutPolicyRequest, options?: CallOptions): Promise<control.PutPolicyResponse>;
+  pausePolicy(request: control.PausePolicyRequest, options?: CallOptions): Promise<control.PausePolicyResponse>;
+  listPolicies(request: control.ListPoliciesRequest, options?: CallOptions): Promise<control.ListPoliciesResponse>;
+  deletePolicy(request: control.DeletePolicyRequest, options?: CallOptions): Promise<control.DeletePolicyResponse>;
+}
+
 export interface InputApi {
   upload(steps: AsyncIterable<control.UploadRequest>, options?: CallOptions): Promise<control.UploadResponse>;
   download(request: control.DownloadRequest, options?: CallOptions): AsyncIterable<control.DownloadResponse>;
@@ -66,6 +74,7 @@ export interface InputApi {
 export interface Cluster {
   readonly repositories: RepositoryApi;
   readonly sessions: SessionApi;
+  readonly policies: PolicyApi;
   /** The byte service of the worker at `address`. */
   input(address: string): InputApi;
   close(): void;

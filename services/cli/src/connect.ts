@@ -10,6 +10,7 @@ export function connectCluster(endpoint: Endpoint): Cluster {
   return {
     repositories: control.repositories,
     sessions: control.sessions,
+    policies: control.policies,
     input(address) {
       const known = inputs.get(address) ?? connectInput({ ...endpoint, address });
       inputs.set(address, known);

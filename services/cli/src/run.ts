@@ -8,6 +8,7 @@ import { addBackupCommand } from "./commands/backup.ts";
 import type { Bind } from "./commands/command.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addForgetCommand } from "./commands/forget.ts";
+import { addPolicyCommands } from "./commands/policy.ts";
 import { addPruneCommand } from "./commands/prune.ts";
 import { addRepositoryCommands } from "./commands/repository.ts";
 import { addRestoreCommand } from "./commands/restore.ts";
@@ -94,6 +95,7 @@ function createProgram(context: CliContext, written: Promise<void>[], onResult: 
   addSessionCommands(program, bind);
   addForgetCommand(program, bind);
   addPruneCommand(program, bind);
+  addPolicyCommands(program, bind);
   addRestoreCommand(program, bind);
   addRoleCommands(program, bind);
   addCompletion(program);

@@ -12,6 +12,8 @@ import type {
   InputApi,
   OneTimePassword,
   PlanReference,
+  Policy,
+  PolicyApi,
   Repository,
   RepositoryApi,
   Resource,
@@ -160,6 +162,28 @@ export class FakeCluster implements Cluster {
     unlockRepository: async (request) => {
       this.#note("unlockRepository", request);
       return { repository: repository({ name: request.repository }) };
+    },
+  };
+
+  policyList: Policy[] = [];
+
+  readonly policies: PolicyApi = {
+    putPolicy: async (request) => {
+      this.#note("putPolicy", request);
+      return { policy: request.policy && { ...request.policy, repository: request.repository } };
+    },
+    pausePolicy: async (request) => {
+      this.#note("pausePolicy", request);
+      const found = this.policyList.find(({ name }) => name === request.name);
+      return { policy: found && { ...found, paused: request.paused } };
+    },
+    listPolicies: async (request) => {
+      this.#note("listPolicies", request);
+      return { policies: this.policyList };
+    },
+    deletePolicy: async (request) => {
+      this.#note("deletePolicy", request);
+      return { policy: this.policyList.find(({ name }) => name === request.name) };
     },
   };
 

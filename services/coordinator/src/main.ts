@@ -7,6 +7,7 @@ import { clusterStore, control, serve, startServer } from "@permafrost/rpc";
 import { checkListen, createLogger, type Lifecycle, loadConfig, readEnvironment, runService } from "@permafrost/runtime";
 import { CodedError, randomId, systemClock, systemRandom } from "@permafrost/std";
 import { type CoordinatorConfig, coordinatorConfig } from "./config.ts";
+import { policyService } from "./policy-service.ts";
 import { repositoryService } from "./repository-service.ts";
 import { sessionService } from "./session-service.ts";
 
@@ -48,6 +49,7 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
     ...(config.tls === undefined ? {} : { tls: config.tls }),
     services: [
       serve(control.SessionServiceDefinition, sessionService(coordinator, clock)),
+      serve(control.PolicyServiceDefinition, policyService(coordinator.policies)),
       serve(
         control.RepositoryServiceDefinition,
         repositoryService({ coordinator, store, keyring: config.keyring, clock, random }),

@@ -64,25 +64,27 @@ export function checkGroupFlags(flags: GroupFlags, command: Command): void {
 }
 
 export async function backupGroup(run: Run, repository: string, flags: GroupFlags): Promise<ExitCode> {
-  const request: StartBackupRequest = {
-    repository,
-    input: {
-      $case: "allProjects",
-      value: {
-        cloud: resolveCloud(flags.osCloud, "--os-cloud", run.context),
-        domain: flags.domain ?? "",
-        tags: [...(flags.tag ?? [])],
-        include: [...(flags.projectName ?? [])],
-        exclude: [...(flags.excludeProject ?? [])],
-        selection: { include: [...(flags.include ?? [])], exclude: [...(flags.exclude ?? [])] },
-        atOnce: flags.atOnce ?? 0,
-      },
-    },
-  };
+  const request: StartBackupRequest = { repository, input: allProjectsOf(run, flags) };
   const cluster = await run.cluster();
   const { sessionId } = await cluster.sessions.startBackup(request, { signal: run.interrupts.signal });
   if (flags.detach) return printSessionId(run, sessionId);
   return reportGroup(run, cluster, await followSession(run, cluster, sessionId));
+}
+
+/** What the flags select. Throws USAGE. */
+export function allProjectsOf(run: Run, flags: GroupFlags): Extract<StartBackupRequest["input"], { $case: "allProjects" }> {
+  return {
+    $case: "allProjects",
+    value: {
+      cloud: resolveCloud(flags.osCloud, "--os-cloud", run.context),
+      domain: flags.domain ?? "",
+      tags: [...(flags.tag ?? [])],
+      include: [...(flags.projectName ?? [])],
+      exclude: [...(flags.excludeProject ?? [])],
+      selection: { include: [...(flags.include ?? [])], exclude: [...(flags.exclude ?? [])] },
+      atOnce: flags.atOnce ?? 0,
+    },
+  };
 }
 
 async function reportGroup(run: Run, cluster: Cluster, followed: Followed): Promise<ExitCode> {

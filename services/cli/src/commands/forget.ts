@@ -10,12 +10,13 @@ import type { Cluster, Session } from "../api.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
 import { interrupted } from "../interrupts.ts";
-import { wholeNumber, withConnection, withOutput, withRepository } from "../options.ts";
+import { withConnection, withOutput, withRepository } from "../options.ts";
 import type { Column } from "../output/column.ts";
 import { SESSION_COLUMNS } from "../output/rows.ts";
 import type { Run } from "../run-context.ts";
 import { eachSession } from "../session-ref.ts";
 import type { Bind } from "./command.ts";
+import { type KeepFlags, policyOf, withKeep } from "./keep-flags.ts";
 import { type PruneFlags, pruneAndReport, withPrune } from "./prune.ts";
 
 interface Flags extends PruneFlags {
@@ -26,8 +27,6 @@ interface Flags extends PruneFlags {
   readonly force?: boolean;
   readonly timezone?: string;
 }
-
-type KeepFlags = Readonly<Record<`keep${Capitalize<keyof RetentionPolicy>}`, number | undefined>>;
 
 interface Judged {
   readonly session: Session;
@@ -56,14 +55,7 @@ export function addForgetCommand(program: Command, bind: Bind): void {
     .option("--force", "also restores whose changes could then no more be taken back")
     .option("--yes", "do not ask")
     .option("--prune", "then prune the repository: see `permafrost prune`");
-  withPrune(forget)
-    .optionsGroup("Keep, of each source (the rest goes):")
-    .option("--keep-last <count>", "the newest so many restore points", wholeNumber(1))
-    .option("--keep-hourly <count>", "the newest of each of so many hours that have one", wholeNumber(1))
-    .option("--keep-daily <count>", "… days", wholeNumber(1))
-    .option("--keep-weekly <count>", "… weeks, which begin on Monday", wholeNumber(1))
-    .option("--keep-monthly <count>", "… months", wholeNumber(1))
-    .option("--keep-yearly <count>", "… years", wholeNumber(1))
+  withKeep(withPrune(forget))
     .option("--timezone <name>", "in which hours and days begin, such as Europe/Vienna (default: this machine's)")
     .addHelpText(
       "after",
@@ -82,21 +74,6 @@ export function addForgetCommand(program: Command, bind: Bind): void {
     const code = policy === undefined ? await byName(run, references, flags) : await byPolicy(run, policy, flags);
     return isPruned && code === EXIT.ok ? await pruneAndReport(run, await run.cluster(), repository, flags, false) : code;
   });
-}
-
-/** Undefined: no rule was given. */
-function policyOf(flags: KeepFlags): RetentionPolicy | undefined {
-  const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly } = flags;
-  const rules = {
-    last: keepLast,
-    hourly: keepHourly,
-    daily: keepDaily,
-    weekly: keepWeekly,
-    monthly: keepMonthly,
-    yearly: keepYearly,
-  };
-  const given = Object.entries(rules).filter(([, count]) => count !== undefined);
-  return given.length === 0 ? undefined : (Object.fromEntries(given) as RetentionPolicy);
 }
 
 async function byName(

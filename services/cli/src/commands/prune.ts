@@ -16,7 +16,7 @@ export interface PruneFlags {
 }
 
 const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 } as const;
-const GRACE_MS = 7 * UNIT_MS.d;
+export const GRACE_MS = 7 * UNIT_MS.d;
 const GRACE_MS_MAX = 3650 * UNIT_MS.d;
 
 /** Milliseconds of `90m`, `12h`, `7d`, `2w`; 0 needs no unit. */
@@ -31,13 +31,19 @@ export function durationMs(text: string): number {
 
 /** The options that say how a prune is done. */
 export function withPrune(command: Command): Command {
-  return command
-    .option(
-      "--grace <time>",
-      "what is unused now stays at least so long, such as 12h or 7d; 0: not at all (default: 7d)",
-      durationMs,
-    )
-    .option("--max-unused <percent>", "stop if more than this would be condemned at once (default: 50)", wholeNumber(1));
+  return withGrace(command).option(
+    "--max-unused <percent>",
+    "stop if more than this would be condemned at once (default: 50)",
+    wholeNumber(1),
+  );
+}
+
+export function withGrace(command: Command): Command {
+  return command.option(
+    "--grace <time>",
+    "what is unused now stays at least so long, such as 12h or 7d; 0: not at all (default: 7d)",
+    durationMs,
+  );
 }
 
 export function addPruneCommand(program: Command, bind: Bind): void {

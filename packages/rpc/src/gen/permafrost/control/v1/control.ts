@@ -739,6 +739,119 @@ export interface DownloadResponse {
     | undefined;
 }
 
+/** How many restore points of each source stay: the newest of so many, of each of so many hours with one, and so on. 0: the rule is not there. */
+export interface Retention {
+  /** The newest so many. */
+  last: number;
+  /** Hours. */
+  hourly: number;
+  /** Days. */
+  daily: number;
+  /** Weeks. */
+  weekly: number;
+  /** Months. */
+  monthly: number;
+  /** Years. */
+  yearly: number;
+}
+
+/** A policy. */
+export interface Policy {
+  /** Unique in its repository: letters, digits, `.`, `_`, `-`. */
+  name: string;
+  /** What is backed up. */
+  backup?:
+    | //
+    /** A project. */
+    { $case: "tenant"; value: TenantInput }
+    | //
+    /** All projects. */
+    { $case: "allProjects"; value: AllProjectsInput }
+    | undefined;
+  /** Five fields of cron. */
+  schedule: string;
+  /** Name of a time zone, such as `Europe/Vienna`. */
+  timeZone: string;
+  /** What of its restore points stays; absent: all. */
+  keep?:
+    | Retention
+    | undefined;
+  /** After something was forgotten, prune. */
+  prune: boolean;
+  /** The grace of that prune, in milliseconds. */
+  pruneGraceMs: bigint;
+  /** Nothing is started. */
+  paused: boolean;
+  /** Answered only: name of its repository. */
+  repository: string;
+  /** Answered only: when it is due next. */
+  nextDueAt?:
+    | Date
+    | undefined;
+  /** Answered only: when it was last due. */
+  lastDueAt?:
+    | Date
+    | undefined;
+  /** Answered only: the session of that time; empty when the one before still ran. */
+  lastSessionId: string;
+}
+
+/** Makes or changes a policy. */
+export interface PutPolicyRequest {
+  /** Name or id of the repository. */
+  repository: string;
+  /** The policy. */
+  policy?: Policy | undefined;
+}
+
+/** The policy is stored. */
+export interface PutPolicyResponse {
+  /** The policy. */
+  policy?: Policy | undefined;
+}
+
+/** Pauses a policy. */
+export interface PausePolicyRequest {
+  /** Name or id of the repository. */
+  repository: string;
+  /** Its name. */
+  name: string;
+  /** False: it goes on. */
+  paused: boolean;
+}
+
+/** It is as asked. */
+export interface PausePolicyResponse {
+  /** The policy. */
+  policy?: Policy | undefined;
+}
+
+/** Asks for policies. */
+export interface ListPoliciesRequest {
+  /** Name or id; empty: all unlocked repositories. */
+  repository: string;
+}
+
+/** Policies. */
+export interface ListPoliciesResponse {
+  /** In order of repository and name. */
+  policies: Policy[];
+}
+
+/** Deletes a policy. */
+export interface DeletePolicyRequest {
+  /** Name or id of the repository. */
+  repository: string;
+  /** Its name. */
+  name: string;
+}
+
+/** It is gone. */
+export interface DeletePolicyResponse {
+  /** As it was. */
+  policy?: Policy | undefined;
+}
+
 function createBaseRepository(): Repository {
   return { id: "", name: "", createdAt: undefined, unlocked: false, restorePoints: 0 };
 }
@@ -6106,6 +6219,848 @@ export const DownloadResponse: MessageFns<DownloadResponse> = {
   },
 };
 
+function createBaseRetention(): Retention {
+  return { last: 0, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
+}
+
+export const Retention: MessageFns<Retention> = {
+  encode(message: Retention, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.last !== 0) {
+      writer.uint32(8).uint32(message.last);
+    }
+    if (message.hourly !== 0) {
+      writer.uint32(16).uint32(message.hourly);
+    }
+    if (message.daily !== 0) {
+      writer.uint32(24).uint32(message.daily);
+    }
+    if (message.weekly !== 0) {
+      writer.uint32(32).uint32(message.weekly);
+    }
+    if (message.monthly !== 0) {
+      writer.uint32(40).uint32(message.monthly);
+    }
+    if (message.yearly !== 0) {
+      writer.uint32(48).uint32(message.yearly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Retention {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetention();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.last = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.hourly = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.daily = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.weekly = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.monthly = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.yearly = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Retention>): Retention {
+    return Retention.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Retention>): Retention {
+    const message = createBaseRetention();
+    message.last = object.last ?? 0;
+    message.hourly = object.hourly ?? 0;
+    message.daily = object.daily ?? 0;
+    message.weekly = object.weekly ?? 0;
+    message.monthly = object.monthly ?? 0;
+    message.yearly = object.yearly ?? 0;
+    return message;
+  },
+};
+
+function createBasePolicy(): Policy {
+  return {
+    name: "",
+    backup: undefined,
+    schedule: "",
+    timeZone: "",
+    keep: undefined,
+    prune: false,
+    pruneGraceMs: 0n,
+    paused: false,
+    repository: "",
+    nextDueAt: undefined,
+    lastDueAt: undefined,
+    lastSessionId: "",
+  };
+}
+
+export const Policy: MessageFns<Policy> = {
+  encode(message: Policy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    switch (message.backup?.$case) {
+      case "tenant":
+        TenantInput.encode(message.backup.value, writer.uint32(18).fork()).join();
+        break;
+      case "allProjects":
+        AllProjectsInput.encode(message.backup.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    if (message.schedule !== "") {
+      writer.uint32(34).string(message.schedule);
+    }
+    if (message.timeZone !== "") {
+      writer.uint32(42).string(message.timeZone);
+    }
+    if (message.keep !== undefined) {
+      Retention.encode(message.keep, writer.uint32(50).fork()).join();
+    }
+    if (message.prune !== false) {
+      writer.uint32(56).bool(message.prune);
+    }
+    if (message.pruneGraceMs !== 0n) {
+      if (BigInt.asUintN(64, message.pruneGraceMs) !== message.pruneGraceMs) {
+        throw new globalThis.Error("value provided for field message.pruneGraceMs of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.pruneGraceMs);
+    }
+    if (message.paused !== false) {
+      writer.uint32(72).bool(message.paused);
+    }
+    if (message.repository !== "") {
+      writer.uint32(82).string(message.repository);
+    }
+    if (message.nextDueAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextDueAt), writer.uint32(90).fork()).join();
+    }
+    if (message.lastDueAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastDueAt), writer.uint32(98).fork()).join();
+    }
+    if (message.lastSessionId !== "") {
+      writer.uint32(106).string(message.lastSessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Policy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.backup = { $case: "tenant", value: TenantInput.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.backup = { $case: "allProjects", value: AllProjectsInput.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.schedule = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.timeZone = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.keep = Retention.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.prune = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.pruneGraceMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.paused = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.nextDueAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.lastDueAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.lastSessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Policy>): Policy {
+    return Policy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Policy>): Policy {
+    const message = createBasePolicy();
+    message.name = object.name ?? "";
+    switch (object.backup?.$case) {
+      case "tenant": {
+        if (object.backup?.value !== undefined && object.backup?.value !== null) {
+          message.backup = { $case: "tenant", value: TenantInput.fromPartial(object.backup.value) };
+        }
+        break;
+      }
+      case "allProjects": {
+        if (object.backup?.value !== undefined && object.backup?.value !== null) {
+          message.backup = { $case: "allProjects", value: AllProjectsInput.fromPartial(object.backup.value) };
+        }
+        break;
+      }
+    }
+    message.schedule = object.schedule ?? "";
+    message.timeZone = object.timeZone ?? "";
+    message.keep = (object.keep !== undefined && object.keep !== null) ? Retention.fromPartial(object.keep) : undefined;
+    message.prune = object.prune ?? false;
+    message.pruneGraceMs = (object.pruneGraceMs !== undefined && object.pruneGraceMs !== null)
+      ? BigInt(object.pruneGraceMs)
+      : 0n;
+    message.paused = object.paused ?? false;
+    message.repository = object.repository ?? "";
+    message.nextDueAt = object.nextDueAt ?? undefined;
+    message.lastDueAt = object.lastDueAt ?? undefined;
+    message.lastSessionId = object.lastSessionId ?? "";
+    return message;
+  },
+};
+
+function createBasePutPolicyRequest(): PutPolicyRequest {
+  return { repository: "", policy: undefined };
+}
+
+export const PutPolicyRequest: MessageFns<PutPolicyRequest> = {
+  encode(message: PutPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.policy !== undefined) {
+      Policy.encode(message.policy, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.policy = Policy.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PutPolicyRequest>): PutPolicyRequest {
+    return PutPolicyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PutPolicyRequest>): PutPolicyRequest {
+    const message = createBasePutPolicyRequest();
+    message.repository = object.repository ?? "";
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? Policy.fromPartial(object.policy)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePutPolicyResponse(): PutPolicyResponse {
+  return { policy: undefined };
+}
+
+export const PutPolicyResponse: MessageFns<PutPolicyResponse> = {
+  encode(message: PutPolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      Policy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutPolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutPolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = Policy.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PutPolicyResponse>): PutPolicyResponse {
+    return PutPolicyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PutPolicyResponse>): PutPolicyResponse {
+    const message = createBasePutPolicyResponse();
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? Policy.fromPartial(object.policy)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePausePolicyRequest(): PausePolicyRequest {
+  return { repository: "", name: "", paused: false };
+}
+
+export const PausePolicyRequest: MessageFns<PausePolicyRequest> = {
+  encode(message: PausePolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.paused !== false) {
+      writer.uint32(24).bool(message.paused);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PausePolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePausePolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.paused = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PausePolicyRequest>): PausePolicyRequest {
+    return PausePolicyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PausePolicyRequest>): PausePolicyRequest {
+    const message = createBasePausePolicyRequest();
+    message.repository = object.repository ?? "";
+    message.name = object.name ?? "";
+    message.paused = object.paused ?? false;
+    return message;
+  },
+};
+
+function createBasePausePolicyResponse(): PausePolicyResponse {
+  return { policy: undefined };
+}
+
+export const PausePolicyResponse: MessageFns<PausePolicyResponse> = {
+  encode(message: PausePolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      Policy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PausePolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePausePolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = Policy.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PausePolicyResponse>): PausePolicyResponse {
+    return PausePolicyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PausePolicyResponse>): PausePolicyResponse {
+    const message = createBasePausePolicyResponse();
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? Policy.fromPartial(object.policy)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListPoliciesRequest(): ListPoliciesRequest {
+  return { repository: "" };
+}
+
+export const ListPoliciesRequest: MessageFns<ListPoliciesRequest> = {
+  encode(message: ListPoliciesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPoliciesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPoliciesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPoliciesRequest>): ListPoliciesRequest {
+    return ListPoliciesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPoliciesRequest>): ListPoliciesRequest {
+    const message = createBaseListPoliciesRequest();
+    message.repository = object.repository ?? "";
+    return message;
+  },
+};
+
+function createBaseListPoliciesResponse(): ListPoliciesResponse {
+  return { policies: [] };
+}
+
+export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
+  encode(message: ListPoliciesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.policies) {
+      Policy.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPoliciesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPoliciesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policies.push(Policy.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPoliciesResponse>): ListPoliciesResponse {
+    return ListPoliciesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPoliciesResponse>): ListPoliciesResponse {
+    const message = createBaseListPoliciesResponse();
+    message.policies = object.policies?.map((e) => Policy.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDeletePolicyRequest(): DeletePolicyRequest {
+  return { repository: "", name: "" };
+}
+
+export const DeletePolicyRequest: MessageFns<DeletePolicyRequest> = {
+  encode(message: DeletePolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeletePolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeletePolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeletePolicyRequest>): DeletePolicyRequest {
+    return DeletePolicyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeletePolicyRequest>): DeletePolicyRequest {
+    const message = createBaseDeletePolicyRequest();
+    message.repository = object.repository ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseDeletePolicyResponse(): DeletePolicyResponse {
+  return { policy: undefined };
+}
+
+export const DeletePolicyResponse: MessageFns<DeletePolicyResponse> = {
+  encode(message: DeletePolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      Policy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeletePolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeletePolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = Policy.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeletePolicyResponse>): DeletePolicyResponse {
+    return DeletePolicyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeletePolicyResponse>): DeletePolicyResponse {
+    const message = createBaseDeletePolicyResponse();
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? Policy.fromPartial(object.policy)
+      : undefined;
+    return message;
+  },
+};
+
 /** Repositories: one per project, with its own key. */
 export type RepositoryServiceDefinition = typeof RepositoryServiceDefinition;
 export const RepositoryServiceDefinition = {
@@ -6502,6 +7457,91 @@ export interface SessionServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<ForgetSessionRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ForgetSessionResponse>;
+}
+
+/** Policies: what is backed up when, and how long it is kept. */
+export type PolicyServiceDefinition = typeof PolicyServiceDefinition;
+export const PolicyServiceDefinition = {
+  name: "PolicyService",
+  fullName: "permafrost.control.v1.PolicyService",
+  methods: {
+    /** Makes a policy, or changes the one of its name. */
+    putPolicy: {
+      name: "PutPolicy",
+      requestType: PutPolicyRequest as typeof PutPolicyRequest,
+      requestStream: false,
+      responseType: PutPolicyResponse as typeof PutPolicyResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Pauses a policy, or lets it go on; what was due meanwhile is not made up for. */
+    pausePolicy: {
+      name: "PausePolicy",
+      requestType: PausePolicyRequest as typeof PausePolicyRequest,
+      requestStream: false,
+      responseType: PausePolicyResponse as typeof PausePolicyResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Policies in order of repository and name. */
+    listPolicies: {
+      name: "ListPolicies",
+      requestType: ListPoliciesRequest as typeof ListPoliciesRequest,
+      requestStream: false,
+      responseType: ListPoliciesResponse as typeof ListPoliciesResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Deletes a policy; its sessions stay. */
+    deletePolicy: {
+      name: "DeletePolicy",
+      requestType: DeletePolicyRequest as typeof DeletePolicyRequest,
+      requestStream: false,
+      responseType: DeletePolicyResponse as typeof DeletePolicyResponse,
+      responseStream: false,
+      options: {},
+    },
+  },
+} as const;
+
+export interface PolicyServiceImplementation<CallContextExt = {}> {
+  /** Makes a policy, or changes the one of its name. */
+  putPolicy(request: PutPolicyRequest, context: CallContext & CallContextExt): Promise<DeepPartial<PutPolicyResponse>>;
+  /** Pauses a policy, or lets it go on; what was due meanwhile is not made up for. */
+  pausePolicy(
+    request: PausePolicyRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<PausePolicyResponse>>;
+  /** Policies in order of repository and name. */
+  listPolicies(
+    request: ListPoliciesRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListPoliciesResponse>>;
+  /** Deletes a policy; its sessions stay. */
+  deletePolicy(
+    request: DeletePolicyRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<DeletePolicyResponse>>;
+}
+
+export interface PolicyServiceClient<CallOptionsExt = {}> {
+  /** Makes a policy, or changes the one of its name. */
+  putPolicy(request: DeepPartial<PutPolicyRequest>, options?: CallOptions & CallOptionsExt): Promise<PutPolicyResponse>;
+  /** Pauses a policy, or lets it go on; what was due meanwhile is not made up for. */
+  pausePolicy(
+    request: DeepPartial<PausePolicyRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<PausePolicyResponse>;
+  /** Policies in order of repository and name. */
+  listPolicies(
+    request: DeepPartial<ListPoliciesRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListPoliciesResponse>;
+  /** Deletes a policy; its sessions stay. */
+  deletePolicy(
+    request: DeepPartial<DeletePolicyRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<DeletePolicyResponse>;
 }
 
 /** Plain inputs and outputs: bytes between a client and a worker. */
