@@ -42,8 +42,9 @@ const children = async (groupId: string) =>
 
 describe("a session group", () => {
   it("backs up every project as a session of its own, and leaves no role behind", async () => {
-    const { record, resources } = await cluster.run({ ...group, projects: everyone });
-    expect(record).toMatchObject({ kind: "group", state: "succeeded", counts: { resources: 3, succeeded: 3 } });
+    const policy = { name: "nightly", dueAt: "2026-11-27T02:30:00.000Z" };
+    const { record, resources } = await cluster.run({ ...group, projects: everyone, policy });
+    expect(record).toMatchObject({ kind: "group", state: "succeeded", counts: { resources: 3, succeeded: 3 }, policy });
     expect(resources.map((r) => r.name).sort()).toEqual(["acme", "globex", "initech"]);
     const sessions = await children(record.id);
     expect(sessions.map((s) => [s.source.projectName, s.state]).sort()).toEqual([
@@ -51,6 +52,8 @@ describe("a session group", () => {
       ["globex", "succeeded"],
       ["initech", "succeeded"],
     ]);
+    // What the policy of the group keeps is judged of these.
+    expect(sessions.map((s) => s.policy)).toEqual([policy, policy, policy]);
     expect(resources.map((r) => r.targetId).sort()).toEqual(sessions.map((s) => s.id));
     expect(foreignRoles()).toEqual([]);
   });

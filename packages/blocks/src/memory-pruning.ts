@@ -76,7 +76,7 @@ export function memoryPruning({ nodeId, blocks, remove, enter }: MemoryPruningPa
         deletedBlocks++;
         freedBytes += bodyBytes;
       }
-      yield { deletedBlocks, freedBytes, leftBlocks: 0 };
+      yield { deletedBlocks, deletedBytes: freedBytes, freedBytes, leftBlocks: 0 };
     },
   };
 }

@@ -23,6 +23,8 @@ export interface ListedBlock {
 /** What a sweep has done so far. */
 export interface SweepProgress {
   readonly deletedBlocks: number;
+  /** Of their sealed bodies. */
+  readonly deletedBytes: number;
   /** Bytes of packs given back to the disk, less what was written to move their live blocks. */
   readonly freedBytes: number;
   /** Blocks that stay condemned because their packs hold too little else to clear, or could not be read whole. */

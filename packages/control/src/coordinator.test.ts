@@ -260,6 +260,41 @@ describe("requests", () => {
     const { id } = await coordinator.start("acme", tenant);
     await expect(coordinator.forget([id])).rejects.toMatchObject({ code: "SESSION_RUNNING" });
   });
+  it("lock a restore point, and forget none of those named with it", async () => {
+    const coordinator = await startCoordinator();
+    await startHost(twoVolumes);
+    const ids: string[] = [];
+    for (let n = 0; n < 2; n++) ids.push((await ended(coordinator, (await coordinator.start("acme", tenant)).id)).id);
+    const [locked = "", other = ""] = ids;
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    expect((await coordinator.lock(locked, { until })).lock).toEqual({ until });
+    for (const how of [{ isForced: true }, { dryRun: true }])
+      await expect(coordinator.forget([other, locked], how)).rejects.toMatchObject({ code: "SESSION_LOCKED", facts: { until } });
+    expect(await coordinator.list()).toHaveLength(2);
+    // Another locks between the other's look and its writing: neither lock is lost.
+    const [looked, written] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const slow: BlockStore = {
+      ...store,
+      getRecord: async (repositoryId, key) => {
+        if (key.startsWith("session/")) {
+          looked.resolve();
+          await written.promise;
+        }
+        return await store.getRecord(repositoryId, key);
+      },
+    };
+    const options = { name: "c2", bus, store: slow, keyring, clock: systemClock, random: systemRandom };
+    const later = `9${until.slice(1)}`;
+    const locking = (await Coordinator.open(options)).lock(locked, { until: later });
+    await looked.promise;
+    await coordinator.lock(locked, { isHeld: true });
+    written.resolve();
+    await locking;
+    expect((await coordinator.find(locked)).lock).toEqual({ until: later, isHeld: true });
+    await coordinator.forget([other]);
+    expect(await coordinator.list()).toHaveLength(1);
+  }, 30_000);
+
   it("forget a restore point, or only say so", async () => {
     const coordinator = await startCoordinator();
     await startHost(twoVolumes);

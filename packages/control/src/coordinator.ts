@@ -187,11 +187,13 @@ export class Coordinator {
     return records;
   }
 
-  /** Keeps a restore point from being forgotten. Throws NOT_A_RESTORE_POINT, LOCK_TOO_EARLY. */
+  /** Keeps a restore point from being forgotten. Throws NOT_A_RESTORE_POINT, LOCK_TOO_EARLY, RECORD_CONFLICT. */
   async lock(session: string, change: SessionLock): Promise<SessionRecord> {
-    const record = await this.find(session);
-    const locked = withLock(record, change, this.#options.clock.now());
-    await (await this.#storeOf(record)).save(locked);
+    const found = await this.find(session);
+    const store = await this.#storeOf(found);
+    // Written on the version that is read here: of two who lock at once one is told, and neither lock is lost.
+    const locked = withLock((await store.get(found.id)) ?? found, change, this.#options.clock.now());
+    await store.save(locked);
     return locked;
   }
 

@@ -3,7 +3,7 @@ export { Policies, type PolicyView } from "./policies.ts";
 export { isLocked, Repositories } from "./repositories.ts";
 export { type Step, stepsOf, undoOrder } from "./restore-graph.ts";
 export { endedRestore, idlePlan, type PlannedRestore, restorePlan } from "./restore-sessions.ts";
-export { newSessionId, type SessionSpec } from "./session-spec.ts";
+export { newSessionId, PROJECTS_AT_ONCE, type SessionSpec, UNUSED_PERCENT_MAX } from "./session-spec.ts";
 export { resolveSession, SessionStore } from "./session-store.ts";
 export { type ResourceView, SessionView } from "./session-view.ts";
 export { ATTEMPTS_MAX, type TaskContext, TaskHost, type TaskHostOptions } from "./task-claim.ts";

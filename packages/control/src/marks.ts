@@ -17,10 +17,6 @@ export class Marks {
   /** Whether the prefix of two zero words, which looks empty, is in it. */
   #hasZero = false;
 
-  get size(): number {
-    return this.#size + (this.#hasZero ? 1 : 0);
-  }
-
   /** Bytes of memory. */
   get memoryBytes(): number {
     return this.#table.byteLength;

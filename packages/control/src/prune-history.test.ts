@@ -1,5 +1,6 @@
 /** Backups, forgetting, deaths and prunes in random interleavings: no restore point ever lacks a byte, and in the end nothing unused is left. */
 
+import { numbers, turns } from "@permafrost/std/testing";
 import { expect, it } from "vitest";
 import { type Pieces, PruneWorld } from "../testing/prune-world.ts";
 
@@ -7,21 +8,6 @@ const HISTORIES = Number(process.env.PRUNE_HISTORIES ?? 60);
 const ROUNDS = 8;
 /** Few, so that what one session gives up another needs in the same moment. */
 const PIECES = 8;
-
-/** Numbers that follow from the seed; mulberry32. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
-
-async function turns(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await new Promise<void>((done) => setImmediate(done));
-}
 
 async function history(seed: number): Promise<{ readonly deleted: number; readonly spared: number }> {
   const next = numbers(seed);

@@ -21,6 +21,8 @@ export interface Findings {
   readonly condemned: ReadonlyMap<number, { readonly blocks: number; readonly bytes: number }>;
   /** Ids of the newly unused, ascending, one after another; at most as many as asked for. */
   readonly unused: Buffer;
+  /** Of the bodies of these. */
+  readonly rememberedBytes: number;
 }
 
 export function emptyFindings(): Findings {
@@ -30,6 +32,7 @@ export function emptyFindings(): Findings {
     cycles: new Set(),
     condemned: new Map(),
     unused: Buffer.alloc(0),
+    rememberedBytes: 0,
   };
 }
 
@@ -48,7 +51,7 @@ export interface InspectOptions {
 export async function inspectNode(node: NodePruning, options: InspectOptions): Promise<Findings> {
   const { repositoryId, cycle, marks, idsMax, signal, dryRun } = options;
   let [storedBlocks, storedBytes, unusedBlocks, unusedBytes, sparedBlocks] = [0, 0, 0, 0, 0];
-  let [newlyUnusedBlocks, newlyUnusedBytes, remembered] = [0, 0, 0];
+  let [newlyUnusedBlocks, newlyUnusedBytes, remembered, rememberedBytes] = [0, 0, 0, 0];
   const condemned = new Map<number, { blocks: number; bytes: number }>();
   const cycles = new Set<number>();
   const unused: Buffer[] = [];
@@ -75,6 +78,7 @@ export async function inspectNode(node: NodePruning, options: InspectOptions): P
       newlyUnusedBytes += bodyBytes;
       if (remembered >= idsMax) continue;
       remembered++;
+      rememberedBytes += bodyBytes;
       ids.push(id);
     }
     unused.push(Buffer.concat(ids));
@@ -83,7 +87,7 @@ export async function inspectNode(node: NodePruning, options: InspectOptions): P
   }
   return {
     ...{ storedBlocks, storedBytes, unusedBlocks, unusedBytes, newlyUnusedBlocks, newlyUnusedBytes, sparedBlocks },
-    ...{ cycles, condemned, unused: Buffer.concat(unused) },
+    ...{ cycles, condemned, unused: Buffer.concat(unused), rememberedBytes },
   };
 }
 
@@ -95,10 +99,11 @@ export async function* sweepNode(
   upToCycle: number,
   signal: AbortSignal,
 ): AsyncGenerator<SweepProgress> {
-  let last: SweepProgress = { deletedBlocks: 0, freedBytes: 0, leftBlocks: 0 };
+  let last: SweepProgress = { deletedBlocks: 0, deletedBytes: 0, freedBytes: 0, leftBlocks: 0 };
   for await (const now of node.sweep(repositoryId, cycle, upToCycle)) {
     yield {
       deletedBlocks: now.deletedBlocks - last.deletedBlocks,
+      deletedBytes: now.deletedBytes - last.deletedBytes,
       freedBytes: now.freedBytes - last.freedBytes,
       leftBlocks: now.leftBlocks - last.leftBlocks,
     };

@@ -1,6 +1,8 @@
 import { CodedError } from "@permafrost/std";
 import { describe, expect, it } from "vitest";
 import { PruneWorld } from "../testing/prune-world.ts";
+import { Marks } from "./marks.ts";
+import { condemnUnused, inspectNode } from "./prune-node.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -173,6 +175,52 @@ describe("a prune", () => {
       await world.expectWhole(`after ${calls} calls and more prunes`);
       expect((await world.prune({ dryRun: true })).prune).toMatchObject({ unusedBlocks: 0 });
     }
+  });
+
+  it("walks what sessions share once", async () => {
+    const world = await PruneWorld.make();
+    const pieces = Array.from({ length: 40 }, (_, n) => n);
+    const readsOf = async () => {
+      const before = world.memories.reduce((sum, { calls }) => sum + calls.get, 0);
+      await world.prune({ dryRun: true });
+      return world.memories.reduce((sum, { calls }) => sum + calls.get, 0) - before;
+    };
+    await world.backup("disk", pieces, [1, 2]);
+    const one = await readsOf();
+    for (let n = 0; n < 5; n++) await world.backup("disk", pieces, [1, 2]);
+    const perSession = ((await readsOf()) - one) / 5;
+    // Each session's own list of results is read, in a block or two; not its pages, documents and listings again.
+    expect(perSession).toBeLessThanOrEqual(1.5);
+    expect(one).toBeGreaterThan(2 * perSession);
+  });
+
+  it("says what is left of what it condemned, when the second cycle may not delete it", async () => {
+    const world = await PruneWorld.make();
+    await world.forget(await world.backup("disk", [1, 2], [3]));
+    const session = await world.running();
+    const { prune } = await world.prune({ graceMs: 0 });
+    expect(prune).toMatchObject({ deletedBlocks: 0, deletedBytes: 0, condemnedBlocks: prune?.unusedBlocks });
+    expect(prune?.condemnedBytes).toBe(prune?.unusedBytes);
+    expect(prune?.deletedAfter).toBeDefined();
+    await session.end();
+    const after = (await world.prune({ graceMs: 0 })).prune;
+    expect(after?.condemnedBytes).toBe(0);
+    expect(after?.deletedBytes).toBeGreaterThanOrEqual(prune?.condemnedBytes ?? Number.NaN);
+  });
+
+  it("condemns so many at most, and counts the bytes of those", async () => {
+    const world = await PruneWorld.make();
+    await world.forget(await world.backup("disk", [1, 2, 3, 4], [5]));
+    const [node] = await (world.memories[0] as (typeof world.memories)[number]).pruning();
+    if (!node) throw new Error("a memory store is a node");
+    const options = { repositoryId: world.repository.id, cycle: 1, marks: new Marks(), signal: new AbortController().signal };
+    const all = await inspectNode(node, { ...options, idsMax: 1000, dryRun: false });
+    const some = await inspectNode(node, { ...options, idsMax: 2, dryRun: false });
+    expect([all.unused.length, all.rememberedBytes]).toEqual([all.newlyUnusedBlocks * 32, all.newlyUnusedBytes]);
+    expect(some).toMatchObject({ newlyUnusedBlocks: all.newlyUnusedBlocks, newlyUnusedBytes: all.newlyUnusedBytes });
+    expect(some.unused).toEqual(all.unused.subarray(0, 64));
+    expect(some.rememberedBytes).toBeLessThan(all.rememberedBytes);
+    expect(await condemnUnused(node, world.repository.id, 1, some.unused)).toBe(2);
   });
 
   it("keeps no block because a session of long ago once died", async () => {

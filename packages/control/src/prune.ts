@@ -31,6 +31,7 @@ const NOTHING: PruneReport = {
   condemnedBlocks: 0,
   condemnedBytes: 0,
   deletedBlocks: 0,
+  deletedBytes: 0,
   freedBytes: 0,
   sparedBlocks: 0,
 };
@@ -56,15 +57,18 @@ export async function runPrune(context: RunContext, spec: PruneSpec, nodesOf: ()
 /** What the first cycle found and the second then did. */
 function after(first: PruneReport, second: PruneReport): PruneReport {
   const { storedBlocks, storedBytes, unusedBlocks, unusedBytes } = first;
+  // In packs that are nearly all in use, or because sessions run.
+  const leftBlocks = Math.max(0, first.condemnedBlocks - second.deletedBlocks);
   return {
     ...second,
     ...{ storedBlocks, storedBytes, unusedBlocks, unusedBytes },
-    // Condemned by the first and not deleted by the second: packs that are nearly all in use, or sessions that run.
-    condemnedBlocks: second.condemnedBlocks + Math.max(0, first.condemnedBlocks - second.deletedBlocks),
-    condemnedBytes: second.condemnedBytes + (second.deletedBlocks >= first.condemnedBlocks ? 0 : first.condemnedBytes),
+    condemnedBlocks: second.condemnedBlocks + leftBlocks,
+    condemnedBytes: second.condemnedBytes + Math.max(0, first.condemnedBytes - second.deletedBytes),
     deletedBlocks: first.deletedBlocks + second.deletedBlocks,
+    deletedBytes: first.deletedBytes + second.deletedBytes,
     freedBytes: first.freedBytes + second.freedBytes,
     sparedBlocks: first.sparedBlocks + second.sparedBlocks,
+    ...(leftBlocks > 0 && first.deletedAfter !== undefined ? { deletedAfter: first.deletedAfter } : {}),
   };
 }
 
@@ -117,20 +121,21 @@ async function runCycle(context: RunContext, spec: PruneSpec, nodes: readonly No
   if (spec.dryRun) return planned(report, found, ripe, spec, context.clock.now());
 
   await enterPhase(context, "sweep", { prune: report });
-  let [deletedBlocks, freedBytes, leftBlocks] = [0, 0, 0];
+  let [deletedBlocks, deletedBytes, freedBytes, leftBlocks] = [0, 0, 0, 0];
   if (ripe > 0) {
     for (const node of nodes) {
       for await (const swept of sweepNode(node, repository.id, state.cycle, ripe, signal)) {
         deletedBlocks += swept.deletedBlocks;
+        deletedBytes += swept.deletedBytes;
         freedBytes += swept.freedBytes;
         leftBlocks += swept.leftBlocks;
-        view.update({ prune: { ...report, deletedBlocks, freedBytes } });
+        view.update({ prune: { ...report, deletedBlocks, deletedBytes, freedBytes } });
       }
     }
     if (leftBlocks === 0) state = { ...state, generations: state.generations.filter(({ cycle }) => cycle > ripe) };
   }
 
-  await enterPhase(context, "condemn", { prune: { ...report, deletedBlocks, freedBytes } });
+  await enterPhase(context, "condemn", { prune: { ...report, deletedBlocks, deletedBytes, freedBytes } });
   let condemnedBlocks = 0;
   for (const [node, { unused }] of findings) {
     signal.throwIfAborted();
@@ -143,7 +148,15 @@ async function runCycle(context: RunContext, spec: PruneSpec, nodes: readonly No
   }
   await record.write(state);
   const deletedAfter = condemnedBlocks > 0 ? { deletedAfter: isoTime(Date.parse(condemnedAt) + spec.graceMs) } : {};
-  return { ...report, condemnedBlocks, condemnedBytes: found.newlyUnusedBytes, deletedBlocks, freedBytes, ...deletedAfter };
+  return {
+    ...report,
+    condemnedBlocks,
+    condemnedBytes: found.rememberedBytes,
+    deletedBlocks,
+    deletedBytes,
+    freedBytes,
+    ...deletedAfter,
+  };
 }
 
 function runningBut({ sessionId }: PruneSpec, sessions: readonly SessionRecord[]): string[] {
@@ -182,10 +195,10 @@ function checkBrake({ storedBytes, newlyUnusedBytes }: Findings, percentMax: num
 
 function planned(report: PruneReport, found: Findings, ripe: number, { graceMs }: PruneSpec, nowMs: number): PruneReport {
   const deletedBlocks = [...found.condemned].reduce((sum, [cycle, { blocks }]) => (cycle <= ripe ? sum + blocks : sum), 0);
-  const freedBytes = [...found.condemned].reduce((sum, [cycle, { bytes }]) => (cycle <= ripe ? sum + bytes : sum), 0);
+  const deletedBytes = [...found.condemned].reduce((sum, [cycle, { bytes }]) => (cycle <= ripe ? sum + bytes : sum), 0);
   return {
     ...report,
-    ...{ deletedBlocks, freedBytes },
+    ...{ deletedBlocks, deletedBytes, freedBytes: deletedBytes },
     condemnedBlocks: found.newlyUnusedBlocks,
     condemnedBytes: found.newlyUnusedBytes,
     ...(found.newlyUnusedBlocks > 0 ? { deletedAfter: isoTime(nowMs + graceMs) } : {}),
@@ -214,5 +227,6 @@ function sumOf(a: Findings, b: Findings): Findings {
     cycles: new Set([...a.cycles, ...b.cycles]),
     condemned,
     unused: Buffer.alloc(0),
+    rememberedBytes: a.rememberedBytes + b.rememberedBytes,
   };
 }

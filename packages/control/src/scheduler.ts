@@ -11,12 +11,11 @@ import type { Repository } from "@permafrost/repository";
 import { type Clock, CodedError, isoTime } from "@permafrost/std";
 import { PolicyStore, type StoredPolicy } from "./policy-store.ts";
 import { lastDue } from "./schedule.ts";
-import type { GroupSpec, PruneSpec, TenantBackupSpec } from "./session-spec.ts";
+import { type GroupSpec, PROJECTS_AT_ONCE, type PruneSpec, type TenantBackupSpec, UNUSED_PERCENT_MAX } from "./session-spec.ts";
 import { SessionStore } from "./session-store.ts";
 
 const POLL_MS = 15_000;
 const FORGOTTEN_AT_ONCE = 100;
-const UNUSED_PERCENT_MAX = 50;
 
 type Input<S> = Omit<S, "sessionId" | "repositoryId" | "startedAt">;
 
@@ -93,7 +92,7 @@ async function occur(
     parts.onEvent(`Policy ${name} is due, and its last session still runs: left out`, running.id);
     return { dueAt, isTidied: true };
   }
-  const { target, selection, projects, atOnce = 2 } = backup;
+  const { target, selection, projects, atOnce = PROJECTS_AT_ONCE } = backup;
   const common = { input: "tenant" as const, target, selection, policy: { name, dueAt } };
   const { id } = await parts.start(
     repository.id,

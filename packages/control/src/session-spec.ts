@@ -20,6 +20,11 @@ interface SpecBase {
   readonly startedAt: string;
 }
 
+/** Projects of a group that are backed up at the same time, unless it says otherwise. */
+export const PROJECTS_AT_ONCE = 2;
+/** A prune that would condemn more than this, of 100, ends instead, unless it says otherwise. */
+export const UNUSED_PERCENT_MAX = 50;
+
 export interface TenantBackupSpec extends SpecBase {
   readonly kind: "backup";
   readonly input: "tenant";

@@ -107,6 +107,7 @@ export interface PruneReport {
   readonly condemnedBytes: number;
   /** Condemned before, and deleted by this one. */
   readonly deletedBlocks: number;
+  readonly deletedBytes: number;
   /** What the disks of the nodes got back. */
   readonly freedBytes: number;
   /** Condemned and in use after all. */

@@ -45,8 +45,12 @@ export function pruningMethods(store: BlockStore): PruningMethods {
 
     async *sweep({ repositoryId, cycle, upToCycle }) {
       for await (const step of (await ofNode()).sweep(repositoryId, Number(cycle), Number(upToCycle))) {
-        const { deletedBlocks, freedBytes, leftBlocks } = step;
-        yield { deletedBlocks: BigInt(deletedBlocks), freedBytes: BigInt(freedBytes), leftBlocks: BigInt(leftBlocks) };
+        yield {
+          deletedBlocks: BigInt(step.deletedBlocks),
+          deletedBytes: BigInt(step.deletedBytes),
+          freedBytes: BigInt(step.freedBytes),
+          leftBlocks: BigInt(step.leftBlocks),
+        };
       }
     },
   };

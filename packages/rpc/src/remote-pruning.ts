@@ -50,11 +50,11 @@ export function remotePruning({ nodeId, address, client, call }: RemotePruningPa
     async *sweep(repositoryId, cycle, upToCycle) {
       const request = { repositoryId, cycle: wireCycle(cycle), upToCycle: wireCycle(upToCycle) };
       for await (const step of client.sweep(request)) {
-        const { deletedBlocks, freedBytes, leftBlocks } = step;
         const progress: SweepProgress = {
-          deletedBlocks: Number(deletedBlocks),
-          freedBytes: Number(freedBytes),
-          leftBlocks: Number(leftBlocks),
+          deletedBlocks: Number(step.deletedBlocks),
+          deletedBytes: Number(step.deletedBytes),
+          freedBytes: Number(step.freedBytes),
+          leftBlocks: Number(step.leftBlocks),
         };
         yield progress;
       }

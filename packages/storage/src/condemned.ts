@@ -82,7 +82,8 @@ export class Condemned {
       });
       await this.#files.syncDirectory();
       this.#begun.set(repositoryId, cycle);
-      if (before > 0) await this.#files.delete(`${repositoryId}-${before}`);
+      // Should the earlier mark stay, it says nothing: the highest counts.
+      if (before > 0) await this.#files.delete(`${repositoryId}-${before}`).catch(() => undefined);
     });
     this.#beginning = begun.catch(() => undefined);
     return begun;

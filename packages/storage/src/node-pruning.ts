@@ -5,8 +5,17 @@
  * before anything is moved. A pack that is nearly all alive is not worth the writing: its condemned wait until more is.
  */
 
-import type { ListedBlock, NodePruning, SweepProgress } from "@permafrost/blocks";
-import { ascending, checkCycle, checkIds, checkNotFenced, checkRepositoryId, checkSweep } from "@permafrost/blocks";
+import {
+  ascending,
+  checkCycle,
+  checkIds,
+  checkNotFenced,
+  checkRepositoryId,
+  checkSweep,
+  type ListedBlock,
+  type NodePruning,
+  type SweepProgress,
+} from "@permafrost/blocks";
 import { type IndexLocation, indexBlockKey, recordBytes } from "@permafrost/format";
 import { BLOCK_ID_BYTES, IDS_PER_REQUEST_MAX, type RepositoryId } from "@permafrost/model";
 import { CodedError, fromHex, toHex } from "@permafrost/std";
@@ -121,7 +130,7 @@ async function* sweep(
   const { condemned, catalog } = parts;
   checkMayGoOn();
   const lying = await whereTheyLie(parts, repositoryId, upToCycle);
-  let progress: SweepProgress = { deletedBlocks: 0, freedBytes: 0, leftBlocks: 0 };
+  let progress: SweepProgress = { deletedBlocks: 0, deletedBytes: 0, freedBytes: 0, leftBlocks: 0 };
   const worth = [...lying].flatMap(([name, { bytes, blocks }]) => {
     const sizeBytes = catalog.get(name)?.sizeBytes;
     return sizeBytes === undefined ? [] : [{ name, blocks, sizeBytes, part: bytes / sizeBytes }];
@@ -130,14 +139,14 @@ async function* sweep(
   for (const { name, blocks, sizeBytes, part } of worth.sort((a, b) => b.part - a.part)) {
     checkMayGoOn();
     const cleared = part < CLEARED_PART_MIN ? undefined : await clearOrLeave(parts, name, repositoryId, upToCycle);
-    const { deletedBlocks, freedBytes, leftBlocks } = progress;
     progress = cleared
       ? {
-          deletedBlocks: deletedBlocks + cleared.deletedBlocks,
-          freedBytes: freedBytes + sizeBytes - cleared.movedBytes,
-          leftBlocks,
+          deletedBlocks: progress.deletedBlocks + cleared.deletedBlocks,
+          deletedBytes: progress.deletedBytes + cleared.deletedBytes,
+          freedBytes: progress.freedBytes + sizeBytes - cleared.movedBytes,
+          leftBlocks: progress.leftBlocks,
         }
-      : { deletedBlocks, freedBytes, leftBlocks: leftBlocks + blocks };
+      : { ...progress, leftBlocks: progress.leftBlocks + blocks };
     yield progress;
   }
   const repository = fromHex(repositoryId);

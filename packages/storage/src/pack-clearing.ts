@@ -42,6 +42,8 @@ export interface ClearingParts {
 
 export interface Cleared {
   readonly deletedBlocks: number;
+  /** Of their sealed bodies. */
+  readonly deletedBytes: number;
   /** Bytes written to move what lives. */
   readonly movedBytes: number;
 }
@@ -67,13 +69,14 @@ export async function clearPack(
     const moved = await moveLiving(parts, entries, (entry) => isCondemned(parts, entry, cycle));
     if (moved === undefined) return undefined;
     movedBytes += moved;
-    const deletedBlocks = await parts.index.hold(() => leave(parts, name, entries, blocks, repositoryId, cycle));
-    if (deletedBlocks === undefined) continue;
+    const deleted = await parts.index.hold(() => leave(parts, name, entries, blocks, repositoryId, cycle));
+    if (deleted === undefined) continue;
     await parts.reads.settled();
     parts.catalog.delete(name);
     await parts.packs.delete(name);
     await parts.packs.syncDirectory();
-    return { deletedBlocks, movedBytes };
+    const deletedBytes = deleted.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+    return { deletedBlocks: deleted.length, deletedBytes, movedBytes };
   }
   return undefined;
 }
@@ -142,7 +145,7 @@ function moving(entry: Entry, { header, body, digest }: ReadRecord & { ok: true 
   return { type, keyBytes, repositoryId, id, version, body, digest, indexKey: key, isNew: undefined, movedFrom: entry };
 }
 
-/** The last look and the deletions. Undefined if something lives here again. */
+/** The last look and the deletions, which it answers. Undefined if something lives here again. */
 async function leave(
   parts: ClearingParts,
   name: string,
@@ -150,7 +153,7 @@ async function leave(
   blocks: readonly Entry[],
   repositoryId: string,
   cycle: number,
-): Promise<number | undefined> {
+): Promise<readonly Entry[] | undefined> {
   const { catalog, condemned, index, isIntact } = parts;
   const { chosen, done } = condemned.choose(
     repositoryId,
@@ -161,7 +164,7 @@ async function leave(
     const dead = new Set(chosen.map(toHex));
     const isDead = (entry: Entry) =>
       entry.type === RECORD_TYPE_BLOCK && toHex(entry.repositoryId) === repositoryId && dead.has(toHex(entry.id));
-    let deleted: number | undefined;
+    let deleted: readonly Entry[] | undefined;
     const look = async () => {
       const living = await livingOf(index.current, isIntact, entries);
       if (living.some(({ placed }) => !isDead(placed))) return { operations: [] };
@@ -169,8 +172,8 @@ async function leave(
       const named = living.filter(({ isKnown }) => isKnown).map(({ placed }) => placed);
       const operations: KvOperation[] = named.map(({ key }) => ({ type: "delete", key }));
       operations.push({ type: "delete", key: indexPackKey(fromHex(name)) });
-      deleted = named.length;
-      return { operations, newBlocks: -deleted };
+      deleted = named;
+      return { operations, newBlocks: -named.length };
     };
     await index.current.change(look, { sync: true });
     return deleted;

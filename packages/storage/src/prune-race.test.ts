@@ -1,5 +1,6 @@
 import { condemn, listed, sweep, TEST_REPOSITORY, testBlock, testScope } from "@permafrost/blocks/testing";
 import { equalBytes, toHex, utf8 } from "@permafrost/std";
+import { numbers, turns } from "@permafrost/std/testing";
 import { describe, expect, it } from "vitest";
 import { NodeMachine } from "../testing/node-machine.ts";
 import type { StorageEngine } from "./engine.ts";
@@ -7,21 +8,6 @@ import type { StorageEngine } from "./engine.ts";
 const scope = testScope();
 const SEEDS = 300;
 const BLOCKS = 24;
-
-/** Numbers that follow from the seed; mulberry32. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
-
-async function turns(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await new Promise<void>((done) => setImmediate(done));
-}
 
 /** A block with a second copy, from a rebuild in the middle of a move, shows again when the first is deleted: then it is unused once more. */
 async function scrubbed(store: StorageEngine): Promise<void> {

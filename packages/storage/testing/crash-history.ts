@@ -10,6 +10,7 @@ import type { SealedBlock } from "@permafrost/blocks";
 import { condemn, sweep, TEST_REPOSITORY, testBlock, testScope } from "@permafrost/blocks/testing";
 import { CRASH_MODES } from "@permafrost/packs";
 import { CodedError, equalBytes, fromUtf8, toHex, utf8 } from "@permafrost/std";
+import { numbers } from "@permafrost/std/testing";
 import type { StorageEngine } from "../src/index.ts";
 import { NodeMachine } from "./node-machine.ts";
 
@@ -49,17 +50,6 @@ class Model {
     for (const [key, record] of this.records) copy.records.set(key, record);
     return copy;
   }
-}
-
-/** Numbers that follow from the seed; mulberry32. */
-export function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
 }
 
 /** Plays the history of the seed and all its crashes. Throws CrashFailure, which names seed, step and kind of crash. */

@@ -1,11 +1,10 @@
 /** PolicyService: policies as people make and change them. Decides nothing; what is sent becomes the model's values here. */
 
-import type { Policies, PolicyView } from "@permafrost/control";
+import { type Policies, type PolicyView, PROJECTS_AT_ONCE } from "@permafrost/control";
 import type { BackupPolicy, PolicyBackup, RetentionPolicy } from "@permafrost/model";
 import type { control } from "@permafrost/rpc";
-import { invalid, selectionOf, targetOf } from "./requests.ts";
+import { allProjectsOf, invalid, tenantOf } from "./requests.ts";
 
-const PROJECTS_AT_ONCE = 2;
 const RULES = ["last", "hourly", "daily", "weekly", "monthly", "yearly"] as const;
 
 export function policyService(policies: Policies): control.PolicyServiceImplementation {
@@ -37,14 +36,9 @@ export function policyService(policies: Policies): control.PolicyServiceImplemen
 }
 
 function backupOf({ backup }: control.Policy): PolicyBackup {
-  if (backup?.$case === "tenant") {
-    const { cloud, project, selection } = backup.value;
-    return { target: targetOf({ cloud, project }), selection: selectionOf(selection) };
-  }
-  if (backup?.$case !== "allProjects") throw invalid("policy.backup", "Say what to back up: tenant or all_projects");
-  const { cloud, domain, tags, include, exclude, selection, atOnce } = backup.value;
-  const projects = { ...(domain === "" ? {} : { domain }), tags, include, exclude };
-  return { target: { cloud }, selection: selectionOf(selection), projects, atOnce: atOnce === 0 ? PROJECTS_AT_ONCE : atOnce };
+  if (backup?.$case === "tenant") return tenantOf(backup.value);
+  if (backup?.$case === "allProjects") return allProjectsOf(backup.value);
+  throw invalid("policy.backup", "Say what to back up: tenant or all_projects");
 }
 
 /** Undefined: nothing is ever forgotten. */

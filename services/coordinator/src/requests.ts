@@ -1,5 +1,6 @@
 /** Requests of the control API as the model has them. Throws REQUEST_INVALID, naming the field. */
 
+import { PROJECTS_AT_ONCE } from "@permafrost/control";
 import {
   type CloudTarget,
   isRestorePoint,
@@ -35,6 +36,23 @@ export function restoreOptionsOf(request: control.StartRestoreRequest): RestoreO
 /** In a project that is named, an administrator may first have to give itself a role. */
 export function targetOf({ cloud, project }: { readonly cloud: string; readonly project: string }): CloudTarget {
   return project === "" ? { cloud } : { cloud, project, grant: true };
+}
+
+/** A tenant's input, as sessions and policies have it. */
+export function tenantOf({ cloud, project, selection }: control.TenantInput) {
+  if (cloud === "") throw invalid("tenant.cloud", "Say which cloud, as named in clouds.yaml");
+  return { target: targetOf({ cloud, project }), selection: selectionOf(selection) };
+}
+
+/** All projects, as session groups and policies have them. */
+export function allProjectsOf({ cloud, domain, tags, include, exclude, selection, atOnce }: control.AllProjectsInput) {
+  if (cloud === "") throw invalid("all_projects.cloud", "Say which cloud, as named in clouds.yaml");
+  return {
+    target: { cloud },
+    projects: { ...(domain === "" ? {} : { domain }), tags, include, exclude },
+    selection: selectionOf(selection),
+    atOnce: atOnce === 0 ? PROJECTS_AT_ONCE : atOnce,
+  };
 }
 
 function mapsOf(maps: readonly control.NameMap[]): RestoreMaps {

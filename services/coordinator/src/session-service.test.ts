@@ -45,6 +45,12 @@ describe("a request with a field missing or wrong", () => {
     ],
     ["fs.name", () => world.control.sessions.startBackup({ repository: "acme", input: { $case: "fs", value: { name: "" } } })],
     ["all_projects.cloud", () => world.control.sessions.startBackup({ repository: "acme", input: group({ cloud: "" }) })],
+    ["until", () => world.control.sessions.lockSession({ sessionId: "x", until: undefined, hold: "" })],
+    ["hold", () => world.control.sessions.lockSession({ sessionId: "x", until: undefined, hold: "maybe" })],
+    [
+      "unused_percent_max",
+      () => world.control.sessions.startPrune({ repository: "acme", graceMs: 0n, unusedPercentMax: 101, dryRun: false }),
+    ],
     ["cloud", () => restore({ cloud: "" })],
     ["on_conflict", () => restore({ onConflict: "overwrite" })],
     ["session_ids", () => world.control.sessions.forgetSession({ sessionIds: [], dryRun: false })],

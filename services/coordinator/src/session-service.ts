@@ -1,31 +1,22 @@
 /** SessionService: the control API's requests as calls of the coordinator. Decides nothing; what is sent is checked in requests.ts. */
 
-import { type Coordinator, endedRestore, idlePlan, restorePlan, type SessionView } from "@permafrost/control";
+import { type Coordinator, endedRestore, idlePlan, restorePlan, type SessionView, UNUSED_PERCENT_MAX } from "@permafrost/control";
 import type { control } from "@permafrost/rpc";
 import { type Clock, CodedError } from "@permafrost/std";
-import { checkRestorePoint, invalid, restoreOptionsOf, selectionOf, targetOf, verifyLevelOf } from "./requests.ts";
+import { allProjectsOf, checkRestorePoint, invalid, restoreOptionsOf, selectionOf, tenantOf, verifyLevelOf } from "./requests.ts";
 import { wirePlan, wireResource, wireSession, wireView } from "./wire.ts";
 
 /** A watcher hears of changes at most this often. */
 const WATCH_MS = 300;
 const RESOURCES_PER_MESSAGE = 200;
 const PAGE_MAX = 1000;
-const PROJECTS_AT_ONCE = 2;
-const UNUSED_PERCENT_MAX = 50;
 
 export function sessionService(coordinator: Coordinator, clock: Clock): control.SessionServiceImplementation {
   const nameOf = async (repositoryId: string): Promise<string> => (await coordinator.repositories.header(repositoryId)).name;
   return {
     async startBackup({ repository, input }) {
       if (input?.$case === "tenant") {
-        const { cloud, project, selection } = input.value;
-        if (cloud === "") throw invalid("tenant.cloud", "Say which cloud, as named in clouds.yaml");
-        const record = await coordinator.start(repository, {
-          kind: "backup",
-          input: "tenant",
-          target: targetOf({ cloud, project }),
-          selection: selectionOf(selection),
-        });
+        const record = await coordinator.start(repository, { kind: "backup", input: "tenant", ...tenantOf(input.value) });
         return { sessionId: record.id };
       }
       if (input?.$case === "stream" || input?.$case === "fs") {
@@ -36,16 +27,7 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
         return { sessionId: record.id, uploadAddress };
       }
       if (input?.$case === "allProjects") {
-        const { cloud, domain, tags, include, exclude, selection, atOnce } = input.value;
-        if (cloud === "") throw invalid("all_projects.cloud", "Say which cloud, as named in clouds.yaml");
-        const record = await coordinator.start(repository, {
-          kind: "group",
-          input: "tenant",
-          target: { cloud },
-          projects: { ...(domain === "" ? {} : { domain }), tags, include, exclude },
-          selection: selectionOf(selection),
-          atOnce: atOnce === 0 ? PROJECTS_AT_ONCE : atOnce,
-        });
+        const record = await coordinator.start(repository, { kind: "group", input: "tenant", ...allProjectsOf(input.value) });
         return { sessionId: record.id };
       }
       throw invalid("input", "Say what to back up: tenant, stream, fs or all_projects");

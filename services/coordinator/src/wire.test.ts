@@ -62,10 +62,23 @@ describe("a session on the wire", () => {
       condemnedBlocks: 6,
       condemnedBytes: 5,
     };
-    const prune = { ...counts, deletedBlocks: 4, freedBytes: -3, sparedBlocks: 2, deletedAfter: "2026-12-04T00:00:00.000Z" };
+    const prune = {
+      ...counts,
+      deletedBlocks: 4,
+      deletedBytes: 11,
+      freedBytes: -3,
+      sparedBlocks: 2,
+      deletedAfter: "2026-12-04T00:00:00.000Z",
+    };
     expect(session(wireSession({ ...record, kind: "prune", prune }, "production")).prune).toEqual({
       ...{ storedBlocks: 9n, storedBytes: 2n ** 50n, unusedBlocks: 8n, unusedBytes: 7n, condemnedBlocks: 6n, condemnedBytes: 5n },
-      ...{ deletedBlocks: 4n, freedBytes: -3n, sparedBlocks: 2n, deletedAfter: new Date("2026-12-04T00:00:00.000Z") },
+      ...{
+        deletedBlocks: 4n,
+        deletedBytes: 11n,
+        freedBytes: -3n,
+        sparedBlocks: 2n,
+        deletedAfter: new Date("2026-12-04T00:00:00.000Z"),
+      },
     });
     expect(session(wireSession(record, "production")).prune).toBeUndefined();
   });

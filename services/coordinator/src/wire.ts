@@ -51,6 +51,7 @@ function wirePrune(report: PruneReport): control.PruneReport {
     condemnedBlocks: BigInt(report.condemnedBlocks),
     condemnedBytes: BigInt(report.condemnedBytes),
     deletedBlocks: BigInt(report.deletedBlocks),
+    deletedBytes: BigInt(report.deletedBytes),
     freedBytes: BigInt(report.freedBytes),
     sparedBlocks: BigInt(report.sparedBlocks),
     deletedAfter: wireTime(report.deletedAfter),

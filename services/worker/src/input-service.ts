@@ -6,8 +6,7 @@
 import { type Repositories, resolveSession, SessionStore, type TaskHost } from "@permafrost/control";
 import { isRestorePoint, type ResourceResult } from "@permafrost/model";
 import { captureUpload, type TreeEntry, type UploadedEntry } from "@permafrost/protection";
-import type { Repository } from "@permafrost/repository";
-import { readListing } from "@permafrost/repository";
+import { type Repository, readListing } from "@permafrost/repository";
 import type { control } from "@permafrost/rpc";
 import { type Clock, CodedError } from "@permafrost/std";
 

@@ -14,6 +14,7 @@ const report = {
   condemnedBlocks: 8n,
   condemnedBytes: 400n * MIB,
   deletedBlocks: 1n,
+  deletedBytes: 12n * MIB,
   freedBytes: 12n * MIB,
   sparedBlocks: 0n,
   deletedAfter: new Date("2026-12-04T12:00:00Z"),

@@ -1,8 +1,8 @@
 /** The columns of policies. */
 
-import { formatTime } from "../amounts.ts";
 import type { Policy } from "../api.ts";
 import type { Column } from "./column.ts";
+import { time } from "./rows.ts";
 
 const RULES = ["last", "hourly", "daily", "weekly", "monthly", "yearly"] as const;
 
@@ -35,15 +35,4 @@ function sourceText({ backup }: Policy): string {
 function keepText({ keep }: Policy): string {
   if (keep === undefined) return "all";
   return RULES.flatMap((rule) => (keep[rule] > 0 ? [`${keep[rule]} ${rule}`] : [])).join(", ");
-}
-
-function time(title: string, at: (row: Policy) => Date | undefined): Column<Policy> {
-  return {
-    title,
-    value: (row) => at(row)?.toISOString(),
-    text: (row) => {
-      const value = at(row);
-      return value === undefined ? "" : formatTime(value);
-    },
-  };
 }

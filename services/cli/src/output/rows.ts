@@ -207,7 +207,7 @@ function pruned(title: string, counter: (report: PruneReport) => bigint): Column
   return { title, value, text, align: "right" };
 }
 
-function time<Row>(title: string, at: (row: Row) => Date | undefined): Column<Row> {
+export function time<Row>(title: string, at: (row: Row) => Date | undefined): Column<Row> {
   return {
     title,
     value: (row) => at(row)?.toISOString(),

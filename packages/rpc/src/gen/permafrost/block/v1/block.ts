@@ -254,6 +254,8 @@ export interface SweepResponse {
   freedBytes: bigint;
   /** Blocks that stay condemned for now. */
   leftBlocks: bigint;
+  /** Bytes of the sealed bodies of the blocks deleted. */
+  deletedBytes: bigint;
 }
 
 /** Asks for counters. */
@@ -2245,7 +2247,7 @@ export const SweepRequest: MessageFns<SweepRequest> = {
 };
 
 function createBaseSweepResponse(): SweepResponse {
-  return { deletedBlocks: 0n, freedBytes: 0n, leftBlocks: 0n };
+  return { deletedBlocks: 0n, freedBytes: 0n, leftBlocks: 0n, deletedBytes: 0n };
 }
 
 export const SweepResponse: MessageFns<SweepResponse> = {
@@ -2267,6 +2269,12 @@ export const SweepResponse: MessageFns<SweepResponse> = {
         throw new globalThis.Error("value provided for field message.leftBlocks of type uint64 too large");
       }
       writer.uint32(24).uint64(message.leftBlocks);
+    }
+    if (message.deletedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.deletedBytes) !== message.deletedBytes) {
+        throw new globalThis.Error("value provided for field message.deletedBytes of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.deletedBytes);
     }
     return writer;
   },
@@ -2308,6 +2316,14 @@ export const SweepResponse: MessageFns<SweepResponse> = {
             message.leftBlocks = reader.uint64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.deletedBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2333,6 +2349,9 @@ export const SweepResponse: MessageFns<SweepResponse> = {
       : 0n;
     message.leftBlocks = (object.leftBlocks !== undefined && object.leftBlocks !== null)
       ? BigInt(object.leftBlocks)
+      : 0n;
+    message.deletedBytes = (object.deletedBytes !== undefined && object.deletedBytes !== null)
+      ? BigInt(object.deletedBytes)
       : 0n;
     return message;
   },

@@ -425,7 +425,11 @@ export interface PruneReport {
   /** Blocks condemned before and in use after all. */
   sparedBlocks: bigint;
   /** Before which nothing of what is condemned now is deleted. */
-  deletedAfter?: Date | undefined;
+  deletedAfter?:
+    | Date
+    | undefined;
+  /** Bytes of the sealed bodies deleted. */
+  deletedBytes: bigint;
 }
 
 /** A session. */
@@ -3790,6 +3794,7 @@ function createBasePruneReport(): PruneReport {
     freedBytes: 0n,
     sparedBlocks: 0n,
     deletedAfter: undefined,
+    deletedBytes: 0n,
   };
 }
 
@@ -3851,6 +3856,12 @@ export const PruneReport: MessageFns<PruneReport> = {
     }
     if (message.deletedAfter !== undefined) {
       Timestamp.encode(toTimestamp(message.deletedAfter), writer.uint32(82).fork()).join();
+    }
+    if (message.deletedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.deletedBytes) !== message.deletedBytes) {
+        throw new globalThis.Error("value provided for field message.deletedBytes of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.deletedBytes);
     }
     return writer;
   },
@@ -3948,6 +3959,14 @@ export const PruneReport: MessageFns<PruneReport> = {
             message.deletedAfter = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.deletedBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3993,6 +4012,9 @@ export const PruneReport: MessageFns<PruneReport> = {
       ? BigInt(object.sparedBlocks)
       : 0n;
     message.deletedAfter = object.deletedAfter ?? undefined;
+    message.deletedBytes = (object.deletedBytes !== undefined && object.deletedBytes !== null)
+      ? BigInt(object.deletedBytes)
+      : 0n;
     return message;
   },
 };
