@@ -99,7 +99,7 @@ need_image() {
   make_base
   local log=$here/run/build-$name.log; mkdir -p "$here/run"
   say "building $image ($why; about 12 minutes, most of it downloads; log: $log)"
-  DOCKER_BUILDKIT=0 docker build --build-arg "BASE=$base" --iidfile "$log.id" --label "lab.recipe=$wanted" -t "$image" "$here" >"$log" 2>&1 \
+  DOCKER_BUILDKIT=0 docker build --build-arg "BASE=$base" --build-arg "MORE=$more" --iidfile "$log.id" --label "lab.recipe=$wanted" -t "$image" "$here" >"$log" 2>&1 \
     || { tail -30 "$log" >&2; die "the image does not build" "whole log: $log"; }
   image_id=$(cat "$log.id"); rm "$log.id"
   say "image built"

@@ -1,4 +1,7 @@
-/** FWaaS v2: rules, policies, groups. https://docs.openstack.org/api-ref/network/v2/#fwaas-v2-0-current-fwaas-firewall-groups-firewall-policies-firewall-rules */
+/**
+ * FWaaS v2: rules, policies, groups. Who lists any of them makes the project's group `default` if there is none, and neutron-fwaas 25 does not
+ * show it in that answer. https://docs.openstack.org/api-ref/network/v2/#fwaas-v2-0-current-fwaas-firewall-groups-firewall-policies-firewall-rules
+ */
 
 import type { CollectionSpec } from "../rest/collection.ts";
 
@@ -8,6 +11,7 @@ export const FIREWALL_RULES: CollectionSpec = {
   singular: "firewall_rule",
   plural: "firewall_rules",
   extension: "fwaas_v2",
+  listingMakes: true,
 };
 
 export const FIREWALL_POLICIES: CollectionSpec = {
@@ -16,6 +20,7 @@ export const FIREWALL_POLICIES: CollectionSpec = {
   singular: "firewall_policy",
   plural: "firewall_policies",
   extension: "fwaas_v2",
+  listingMakes: true,
 };
 
 export const FIREWALL_GROUPS: CollectionSpec = {
@@ -24,4 +29,5 @@ export const FIREWALL_GROUPS: CollectionSpec = {
   singular: "firewall_group",
   plural: "firewall_groups",
   extension: "fwaas_v2",
+  listingMakes: true,
 };

@@ -26,6 +26,8 @@ export interface CollectionSpec {
   readonly updateMethod?: "PUT" | "PATCH";
   /** Sent with every listing, such as a page size. */
   readonly listQuery?: Query;
+  /** A listing makes what it then does not show: the project is listed once before, and that answer thrown away. */
+  readonly listingMakes?: boolean;
   /** Sent with every removal, such as Octavia's `cascade`. */
   readonly deleteQuery?: Query;
   /** Not `/<id>`, but this attribute of an object is its address. Default `id`. */
@@ -74,15 +76,17 @@ export function openCollection(client: ServiceClient, spec: CollectionSpec, pare
   };
   return {
     spec,
-    list: (query = {}, signal) =>
-      listAll<Page, ApiObject>(client, {
+    list: async function* (query = {}, signal) {
+      if (spec.listingMakes === true) await client.send({ method: "GET", path, query, expect: [200], signal });
+      yield* listAll<Page, ApiObject>(client, {
         path,
         query: { ...spec.listQuery, ...(spec.unfiltered === true ? {} : query) },
         expect: [200],
         items: (page) => (page[spec.plural] as readonly ApiObject[]).map(listed).map(identified),
         next: (page) => nextPage(page, spec),
         signal,
-      }),
+      });
+    },
     get: async (id) => unwrap(await client.json<JsonObject>({ method: "GET", path: at(id), expect: [200] })),
     create: async (body) =>
       unwrap(await client.json<JsonObject>({ method: "POST", path, json: wrap(body), expect: [200, 201, 202] })),

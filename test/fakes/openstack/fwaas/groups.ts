@@ -38,6 +38,7 @@ const FIREWALL_GROUP: Kind = {
   missing: missing("FirewallGroupNotFound", "Firewall group %s could not be found."),
   target: (_net, { fields }) => ({ isShared: fields.shared === true }),
   prepare: prepareDefault,
+  preparesUnseen: true,
   checkOwner: ({ net }, _fields, projectId) => ensureDefault(net, projectId),
   matches: (net, row, name, values) => (name === "ports" ? portsOf(net, row).some((id) => values.includes(id)) : undefined),
   create: (ask, fields, projectId) => {

@@ -64,6 +64,7 @@ export const FIREWALL_POLICY: Kind = {
   missing: missing("FirewallPolicyNotFound", "Firewall policy %s could not be found."),
   target: (_net, { fields }) => ({ isShared: fields.shared === true }),
   prepare: prepareDefault,
+  preparesUnseen: true,
   checkOwner: ({ net }, _fields, projectId) => ensureDefault(net, projectId),
   matches: (_net, row, name, values) => (name === "firewall_rules" ? rulesOf(row).some((id) => values.includes(id)) : undefined),
   create: (ask, fields, projectId) => {

@@ -59,6 +59,7 @@ export const FIREWALL_RULE: Kind = {
   missing: missing("FirewallRuleNotFound", "Firewall rule %s could not be found."),
   target: (_net, { fields }) => ({ isShared: fields.shared === true }),
   prepare: prepareDefault,
+  preparesUnseen: true,
   checkOwner: ({ net }, _fields, projectId) => ensureDefault(net, projectId),
   create: (ask, fields, projectId) => {
     check(fields);

@@ -79,6 +79,8 @@ export interface Kind {
   checkOwner?(ask: Ask, fields: Fields, projectId: string): void;
   /** Made when somebody lists it, such as a project's default security group. */
   prepare?(ask: Ask): void;
+  /** The listing that makes it does not show it yet. */
+  readonly preparesUnseen?: boolean;
   /** Whether a listed row matches a filter that is not a plain attribute; undefined for those that are. */
   matches?(net: Networking, row: Row, name: string, values: readonly string[]): boolean | undefined;
 }

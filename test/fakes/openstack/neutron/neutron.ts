@@ -123,11 +123,11 @@ export class Neutron implements ServiceHandler {
   }
 
   #list(ask: Ask, kind: Kind, parent: Row | undefined): Fields {
+    const before = [...this.#net.all(kind.name)];
     kind.prepare?.(ask);
     const attributes = this.#attributes(kind);
     const isStrict = this.#net.hasExtension("filter-validation");
-    const rows = this.#net
-      .all(kind.name)
+    const rows = (kind.preparesUnseen === true ? before : this.#net.all(kind.name))
       .filter((row) => parent === undefined || row.parentId === parent.id)
       .filter((row) => this.#net.policy.allows(`get_${ruleOf(kind)}`, ask.asker, this.#targetOf(ask, kind, row)));
     const things = rows.map((row) => ({

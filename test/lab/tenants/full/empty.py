@@ -10,6 +10,10 @@ from cloud import Cloud, Refused, say, wait
 
 # What no project is without, and what is not the project's.
 NOT_OURS = ('keystone.', 'nova.quota', 'cinder.quota', 'neutron.quota', 'octavia.quota', 'designate.quota', 'nova.flavor', 'cinder.volume-type', 'swift.account', 'nova.keypair')
+# The service makes these for a project that has none when somebody lists them.
+DEFAULT_RULES = ['default %s ipv%d' % (way, version) for way in ('ingress', 'egress') for version in (4, 6)]
+MADE_BY_LISTING = {'neutron.security-group': ['default'], 'neutron.firewall-group': ['default'],
+                   'neutron.firewall-policy': ['default ingress', 'default egress'], 'neutron.firewall-rule': DEFAULT_RULES}
 
 
 def gone(call, tries=1):
@@ -54,6 +58,17 @@ def balancers(cloud, found):
                 break
             time.sleep(.5)
     everything(cloud.balance, 'loadbalancers', found['octavia.load-balancer'], 'load balancer', 'provisioning_status', query='?cascade=true', key='loadbalancer')
+
+
+def firewalls(cloud, admin, found):
+    """Groups without their ports first; an administrator may delete `default`, and the service makes it again when it is next listed."""
+    net = admin.network
+    for kind in ('firewall-group', 'firewall-policy', 'firewall-rule'):
+        for row in found.get('neutron.' + kind, ()):
+            path = '/fwaas/%s/%s' % (resources.NETWORK[kind].split('/')[1], row['id'])
+            if row.get('ports'):
+                gone(lambda: net('PUT', path, {kind.replace('-', '_'): {'ports': []}}), 30)
+            gone(lambda: net('DELETE', path), 30)
 
 
 def edges(cloud, admin, found):
@@ -160,7 +175,7 @@ def users(cloud, admin, found):
 def leftovers(cloud, admin):
     left = {}
     for kind, rows in resources.read(cloud, admin).items():
-        rows = [r for r in rows if not (kind == 'neutron.security-group' and r['name'] == 'default')]
+        rows = [r for r in rows if not (kind in MADE_BY_LISTING and r['name'] in MADE_BY_LISTING[kind])]
         if rows and not kind.startswith(NOT_OURS):
             left[kind] = [r.get('name') or r.get('id') for r in rows]
     return left
@@ -180,6 +195,7 @@ def empty(cloud, admin):
         side += [pool.submit(volumes, cloud, found)]
         for task in side[:-1]:
             task.result()
+        firewalls(cloud, admin, found)
         edges(cloud, admin, found)
         side[-1].result()
     images(cloud, found)
