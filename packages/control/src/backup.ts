@@ -20,13 +20,12 @@ import {
 } from "@permafrost/model";
 import { CodedError, isoTime } from "@permafrost/std";
 import { cancelledOrThrow, endSession, enterPhase, patiently, type RunContext } from "./run-context.ts";
-import type { InputBackupSpec, TenantBackupSpec } from "./session-spec.ts";
+import { type InputBackupSpec, sourceOf, type TenantBackupSpec } from "./session-spec.ts";
 import { sweepCloud } from "./sweep.ts";
 import { fromFailure, toFailure } from "./task-entry.ts";
 
 export async function runTenantBackup(context: RunContext, spec: TenantBackupSpec): Promise<void> {
   const base = { sessionId: spec.sessionId, repositoryId: spec.repositoryId };
-  const cloud = spec.target.cloud;
   try {
     await enterPhase(context, "prepare");
     const [found] = await context.board.run<"discover">(
@@ -38,7 +37,7 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
     if (found === undefined || !found.ok)
       throw fromFailure(found?.failure ?? { code: "TASK_LOST", message: "Discovery has no outcome" });
     const { resources, projectId, projectName, stats, warnings, unlisted } = found.result;
-    const source: SessionSource = { input: "tenant", cloud, projectId, projectName };
+    const source: SessionSource = { ...sourceOf(spec), projectId, projectName };
     const parent = await patiently(context, () => context.store.parentOf(source));
     const before = new Map((await resultsOf(context, parent)).map((r) => [resourceKeyText(r), r]));
     for (const [index, r] of resources.entries()) {

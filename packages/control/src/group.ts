@@ -76,7 +76,7 @@ async function runProject(
       (await sessions.start({
         kind: "backup",
         input: "tenant",
-        target: { cloud: spec.target.cloud, project: project.id, grant: true },
+        target: { ...spec.target, project: project.id, grant: true },
         selection: spec.selection,
         groupId: spec.sessionId,
         ...(spec.policy === undefined ? {} : { policy: spec.policy }),

@@ -41,7 +41,12 @@ function sweep({ board, holder, onEvent }: LostSessionParts, repository: Reposit
   const { id, source } = record;
   if (record.kind === "check" || source.input !== "tenant" || source.cloud === undefined) return;
   const project = source.projectId ?? source.projectName;
-  const target = { cloud: source.cloud, ...(project === undefined ? {} : { project }) };
+  const { cloud, temporaryProject } = source;
+  const target = {
+    cloud,
+    ...(project === undefined ? {} : { project }),
+    ...(temporaryProject === undefined ? {} : { temporaryProject }),
+  };
   const scope = { repositoryId: repository.id, sessionId: id, taskId: holder, fence: 0n };
   const task = { id: SWEEP_TASK_ID, sessionId: id, repositoryId: repository.id, kind: "sweep" as const, source: target };
   void board

@@ -109,6 +109,7 @@ export function sourceOf(spec: SessionSpec): SessionSource {
     input: "tenant",
     cloud: target.cloud,
     ...(target.project === undefined ? {} : { projectName: target.project }),
+    ...(target.temporaryProject === undefined ? {} : { temporaryProject: target.temporaryProject }),
   });
   if (spec.kind === "restore") return named(spec.options.target);
   if (spec.kind !== "backup" && spec.kind !== "group") return { input: "tenant" };

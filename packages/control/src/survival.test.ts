@@ -155,7 +155,7 @@ describe("a session's tasks", () => {
     expect(seen.at(-1)).toBe("sweep");
   });
 
-  it("of a restore that was lost with the bus are swept", async () => {
+  it("of sessions that were lost with the bus are swept, wherever they are", async () => {
     const coordinator = await startCoordinator();
     await startHost(twoVolumes);
     const point = await ended(coordinator, (await coordinator.start("acme", tenant)).id);
@@ -163,6 +163,8 @@ describe("a session's tasks", () => {
     await Promise.allSettled(running);
     const silent = await Coordinator.open({ name: "c1", bus, store, keyring, clock: systemClock, random: systemRandom });
     const lost = await silent.start("acme", restoreOf(point.id));
+    const target = { cloud: "lab", temporaryProject: "ops" };
+    const elsewhere = await silent.start("acme", { ...tenant, target });
     bus = memoryBus({ clock: systemClock });
     stop = new AbortController();
     const next = await startCoordinator();
@@ -172,7 +174,11 @@ describe("a session's tasks", () => {
       return await twoVolumes(task, context);
     });
     expect(await ended(next, lost.id)).toMatchObject({ state: "failed", failure: { code: "SESSION_LOST" } });
-    await vi.waitFor(() => expect(swept).toEqual([[lost.id, { cloud: "lab" }]]), { timeout: 10_000 });
+    const expected = [
+      [lost.id, { cloud: "lab" }],
+      [elsewhere.id, target],
+    ];
+    await vi.waitFor(() => expect(swept.sort()).toEqual(expected.sort()), { timeout: 10_000 });
   });
 
   it("lose nothing when the coordinator cannot reach the nodes for a moment", async () => {

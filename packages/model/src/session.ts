@@ -166,6 +166,8 @@ export interface SessionSource {
   readonly cloud?: string;
   readonly projectId?: string;
   readonly projectName?: string;
+  /** As asked for: where its temporary objects are. */
+  readonly temporaryProject?: string;
   readonly name?: string;
 }
 

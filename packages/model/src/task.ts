@@ -14,6 +14,8 @@ export interface CloudTarget {
   readonly project?: string;
   /** If the credentials are an administrator's in their own project, it gives itself its roles on this one for the time of the session. */
   readonly grant?: boolean;
+  /** Name or id of the project whose quota a backup's temporary objects use; the credentials must be an administrator's there. Default: the project itself. */
+  readonly temporaryProject?: string;
 }
 
 /** Which projects of a cloud; all lists empty: every enabled one. */

@@ -75,7 +75,9 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
   },
 
   async capture(context: Context, { resource, document, frozen, parent }: CaptureInput<VolumeDocument>): Promise<Captured> {
-    const { cloud, ledger, signal } = context;
+    const { ledger, signal } = context;
+    // The key of an encrypted volume is copied for each object made of it, and only its own project may read it.
+    const cloud = document.encrypted ? context.cloud : context.temporaryCloud;
     const snapshotId = frozen?.detail.snapshotId;
     if (snapshotId === undefined) throw new CodedError("ASSERTION", `Volume ${resource.id} was not frozen`);
     const before = parent?.streams.data;
@@ -84,12 +86,15 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
         return (await cloud.volume.createVolume({ name, snapshotId, sizeGiB: document.sizeGiB })).id;
       });
       await cloud.volume.waitForVolume(volumeId, ["available"], { signal, sizeGiB: document.sizeGiB });
-      const data = await context.writer.writeStream(readVolume(context, volumeId, resource.id, document.sizeGiB), {
-        chunking: "fixed",
-        signal,
-        onProgress: context.progress,
-        ...(before === undefined ? {} : { parent: before }),
-      });
+      const data = await context.writer.writeStream(
+        readVolume({ cloud, ledger, signal }, volumeId, resource.id, document.sizeGiB),
+        {
+          chunking: "fixed",
+          signal,
+          onProgress: context.progress,
+          ...(before === undefined ? {} : { parent: before }),
+        },
+      );
       await context.writer.finish();
       await ledger.release(TEMPORARY_VOLUME, resource.id, volumeId);
       return data;
@@ -220,7 +225,7 @@ export const cinderVolume: ResourceType<VolumeDocument> = {
 };
 
 async function freezeOne(context: Context, resource: DiscoveredResource): Promise<FrozenResource> {
-  const { cloud, ledger, clock, signal } = context;
+  const { temporaryCloud: cloud, ledger, clock, signal } = context;
   const key = { type: resource.type, id: resource.id };
   let [requestedAt, acknowledgedAt] = ["", ""];
   try {

@@ -13,7 +13,7 @@ import { TEMPORARY_IMAGE } from "./temporaries.ts";
 
 /** Of an image that Nova makes of a server: said of the making, or to be known by the service that made it only. */
 const OF_THE_IMAGE =
-  /^(os_glance_|owner_(id|project_name|user_name)$|owner_specified\.|image_(location|type|state)$|instance_uuid$|user_id$|boot_roles$|base_image_ref$|bdm_v2$|block_device_mapping$|root_device_name$|clean_attempts$|stores$|signature_verified$|permafrost_|cinder_encryption_key_)/;
+  /^(os_glance_|owner_(id|project_name|user_name)$|owner_specified\.|image_(location|type|state)$|instance_(uuid|owner)$|user_id$|boot_roles$|base_image_ref$|bdm_v2$|block_device_mapping$|root_device_name$|clean_attempts$|stores$|signature_verified$|permafrost_|cinder_encryption_key_)/;
 
 export async function captureServer(context: Context, input: CaptureInput<ServerDocument>): Promise<Captured> {
   const { document, frozen } = input;
@@ -30,8 +30,9 @@ async function captureRootDisk(
   context: Context,
   { resource, document, frozen, parent }: CaptureInput<ServerDocument>,
 ): Promise<Captured> {
-  const { cloud, ledger, writer, signal } = context;
+  const { ledger, writer, signal } = context;
   const isShelved = diskSourceOf(document.server) === "shelved-image";
+  const cloud = isShelved ? context.cloud : context.temporaryCloud;
   return await ledger.using(async () => {
     const imageId = isShelved ? await shelvedImage(context, document) : (await obtainImage(context, resource.id)).imageId;
     const image = await cloud.image.waitFor(imageId, ["active"], { signal, sizeBytes: resource.logicalBytes });

@@ -41,7 +41,7 @@ export async function freezeServers(
 
 /** The image of a server that this session needs: adopted, or asked for. Also when a capture finds that there is none any more. */
 export async function obtainImage(context: Context, serverId: string): Promise<Requested> {
-  const { cloud, ledger, clock } = context;
+  const { temporaryCloud: cloud, ledger, clock } = context;
   let [requestedAt, acknowledgedAt] = ["", ""];
   const imageId = await ledger.obtain(TEMPORARY_IMAGE, serverId, async (name) => {
     requestedAt = isoTime(clock.now());
@@ -57,7 +57,7 @@ async function freezeServer(
   resource: DiscoveredResource,
   volumes: ReadonlySet<string>,
 ): Promise<FrozenResource[]> {
-  const { clock, signal, ledger, cloud } = context;
+  const { clock, signal, ledger, temporaryCloud: cloud } = context;
   const key = { type: resource.type, id: resource.id };
   try {
     const document = (await context.reader.readDocument(resource.document)) as unknown as ServerDocument;
@@ -131,7 +131,7 @@ function blockDevice(device: JsonObject, volumeId: string): BlockDevice {
 }
 
 /** One volume's snapshot that failed fails that volume, not the server. */
-async function snapshotOf({ cloud, signal }: Context, id: string) {
+async function snapshotOf({ temporaryCloud: cloud, signal }: Context, id: string) {
   const snapshot = await cloud.volume.getSnapshot(id);
   try {
     return { snapshot: await cloud.volume.waitForSnapshot(id, ["available"], { signal, sizeGiB: snapshot.sizeGiB }) };

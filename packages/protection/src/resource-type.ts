@@ -26,6 +26,8 @@ import type { RestoreJournal } from "./restore-journal.ts";
 
 export interface Context {
   readonly cloud: Cloud;
+  /** Where a backup makes its temporary objects: `cloud`, or another project of the administrator, whose quota they use then. */
+  readonly temporaryCloud: Cloud;
   readonly reader: Reader;
   readonly writer: Writer;
   readonly ledger: Ledger;

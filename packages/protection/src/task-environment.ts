@@ -10,7 +10,7 @@ import { finderOf } from "./reference-kinds.ts";
 import type { Context } from "./resource-type.ts";
 import { resourceTypes } from "./resource-types.ts";
 import { RestoreJournal } from "./restore-journal.ts";
-import { temporaryKinds } from "./temporaries.ts";
+import { inBoth, temporaryKinds } from "./temporaries.ts";
 
 export interface TaskEnvironment {
   readonly repository: Repository;
@@ -37,11 +37,13 @@ export async function contextOf(
   const admin = target.grant === true && target.project !== undefined ? await home().catch(noProject) : undefined;
   const grants = admin === undefined ? new Set<string>() : await grantAccess(admin, target, new Ledger(access));
   const cloud = await environment.openCloud(target);
-  const kinds = [
-    ...access.kinds,
+  const temporaryCloud = await openTemporaryCloud(environment, target, cloud);
+  const kindsIn = (cloud: Cloud) => [
     ...temporaryKinds(cloud, clock, signal),
     ...resourceTypes.flatMap((type) => type.temporaries?.({ cloud, clock, signal }) ?? []),
   ];
+  const made = temporaryCloud === cloud ? kindsIn(cloud) : inBoth(kindsIn(cloud), kindsIn(temporaryCloud));
+  const kinds = [...access.kinds, ...made];
   const ledger = new Ledger({ records, sessionId: scope.sessionId, kinds, clock, signal });
   const names = new Map<string, Promise<string>>();
   const nameOf = (kind: string, id: string): Promise<string> => {
@@ -52,6 +54,7 @@ export async function contextOf(
   };
   return {
     cloud,
+    temporaryCloud,
     reader: repository.reader(),
     writer,
     ledger,
@@ -69,6 +72,22 @@ export async function contextOf(
 function noProject(error: unknown): undefined {
   if (CodedError.is(error, "PROJECT_UNKNOWN")) return undefined;
   throw error;
+}
+
+/**
+ * The project that pays for the temporaries. Only an administrator sees another project's volumes and servers from there, and the role
+ * must be there before: one that a session gave itself would be taken away from under another.
+ */
+async function openTemporaryCloud(environment: TaskEnvironment, target: CloudTarget, cloud: Cloud): Promise<Cloud> {
+  const project = target.temporaryProject;
+  if (project === undefined || project === cloud.projectId || project === cloud.projectName) return cloud;
+  const opened = await environment.openCloud({ cloud: target.cloud, project }).catch(noProject);
+  if (opened?.projectId === cloud.projectId) return cloud;
+  if (opened?.roles.has("admin") === true && cloud.roles.has("admin")) return opened;
+  throw new CodedError("TEMPORARY_PROJECT_REFUSED", `Temporary objects cannot be made in project ${project}`, {
+    facts: { project, cloud: target.cloud },
+    hint: "Only an administrator can make them in another project: give its user the role admin there, or leave --temporary-project out.",
+  });
 }
 
 async function lookUp(cloud: Cloud, kind: string, id: string): Promise<string> {

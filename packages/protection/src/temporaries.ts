@@ -110,6 +110,14 @@ export function temporaryKinds(cloud: Cloud, clock: Clock, signal: AbortSignal):
   ];
 }
 
+/** Of an administrator, whose temporaries may be in either of two projects, and who removes each by its id. */
+export function inBoth(own: readonly TemporaryKind[], other: readonly TemporaryKind[]): readonly TemporaryKind[] {
+  return own.map((kind, at) => ({
+    ...kind,
+    find: async (name, detail) => [...(await kind.find(name, detail)), ...((await other[at]?.find(name, detail)) ?? [])],
+  }));
+}
+
 async function statusOf(object: Promise<{ readonly status: string }>): Promise<string> {
   return (await ifThere(object))?.status ?? "gone";
 }

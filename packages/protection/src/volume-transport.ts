@@ -9,7 +9,7 @@ import { TEMPORARY_IMAGE } from "./temporaries.ts";
 
 /** The bytes of an available volume, by a temporary image that is removed when they have been read. `subject` names the use of it. */
 export async function* readVolume(
-  context: Context,
+  context: Pick<Context, "cloud" | "ledger" | "signal">,
   volumeId: string,
   subject: string,
   sizeGiB: number,
@@ -22,7 +22,7 @@ export async function* readVolume(
 }
 
 /** The id of the image that fills. Throws RESOURCE_STATE, `later`, when a request of a worker that died came first: its image is adopted then. */
-async function startUpload({ cloud }: Context, volumeId: string, imageName: string): Promise<string> {
+async function startUpload({ cloud }: Pick<Context, "cloud">, volumeId: string, imageName: string): Promise<string> {
   try {
     const fields = { imageName, diskFormat: "raw", containerFormat: "bare", force: false };
     return (await cloud.volume.uploadToImage(volumeId, fields)).imageId;

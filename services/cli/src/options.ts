@@ -53,6 +53,14 @@ export function withRepository(command: Command): Command {
   return command.option("--repository <name>", "name or id of the repository (PERMAFROST_REPOSITORY)");
 }
 
+/** Of a backup that an administrator makes. */
+export function temporaryProjectOption(): Option {
+  return new Option(
+    "--temporary-project <project>",
+    "as an administrator, make the temporary snapshots, volumes and images in this project: name or id; they use its quota",
+  );
+}
+
 /** Selectors, as `backup` and `restore` have them. */
 export function withSelection(command: Command, include = "only these"): Command {
   return command

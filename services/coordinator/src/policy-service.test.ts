@@ -25,10 +25,19 @@ beforeEach(async () => {
 afterEach(async () => await rm(keyring, { recursive: true }));
 
 const selection = { include: ["cinder.volume"], exclude: ["name=tmp*"] };
-const tenant = { $case: "tenant" as const, value: { cloud: "lab", project: "p", selection } };
+const tenant = { $case: "tenant" as const, value: { cloud: "lab", project: "p", selection, temporaryProject: "ops" } };
 const all = {
   $case: "allProjects" as const,
-  value: { cloud: "admin", domain: "d", tags: ["gold"], include: ["a*"], exclude: ["b"], selection, atOnce: 5 },
+  value: {
+    cloud: "admin",
+    domain: "d",
+    tags: ["gold"],
+    include: ["a*"],
+    exclude: ["b"],
+    selection,
+    atOnce: 5,
+    temporaryProject: "ops",
+  },
 };
 const policy = (changes: Partial<control.Policy> = {}): control.Policy => ({
   ...{ name: "nightly", backup: tenant, schedule: "0 3 * * *", timeZone: "UTC", keep: undefined, prune: false, pruneGraceMs: 0n },

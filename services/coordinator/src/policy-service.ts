@@ -64,9 +64,10 @@ export function wirePolicy({ policy, repository, nextDueAt }: PolicyView): contr
 function wireBackup({ backup }: BackupPolicy): control.Policy["backup"] {
   const { target, selection, projects, atOnce = PROJECTS_AT_ONCE } = backup;
   const sent = { include: [...selection.include], exclude: [...selection.exclude] };
-  const { cloud, project = "" } = target;
-  if (projects === undefined) return { $case: "tenant", value: { cloud, project, selection: sent } };
+  const { cloud, project = "", temporaryProject = "" } = target;
+  if (projects === undefined) return { $case: "tenant", value: { cloud, project, selection: sent, temporaryProject } };
   const { domain = "", tags, include, exclude } = projects;
-  const value = { cloud, domain, tags: [...tags], include: [...include], exclude: [...exclude], selection: sent, atOnce };
+  const names = { tags: [...tags], include: [...include], exclude: [...exclude] };
+  const value = { cloud, domain, ...names, selection: sent, atOnce, temporaryProject };
   return { $case: "allProjects", value };
 }

@@ -39,20 +39,25 @@ export function targetOf({ cloud, project }: { readonly cloud: string; readonly 
 }
 
 /** A tenant's input, as sessions and policies have it. */
-export function tenantOf({ cloud, project, selection }: control.TenantInput) {
+export function tenantOf({ cloud, project, selection, temporaryProject }: control.TenantInput) {
   if (cloud === "") throw invalid("tenant.cloud", "Say which cloud, as named in clouds.yaml");
-  return { target: targetOf({ cloud, project }), selection: selectionOf(selection) };
+  return { target: { ...targetOf({ cloud, project }), ...temporaries(temporaryProject) }, selection: selectionOf(selection) };
 }
 
 /** All projects, as session groups and policies have them. */
-export function allProjectsOf({ cloud, domain, tags, include, exclude, selection, atOnce }: control.AllProjectsInput) {
+export function allProjectsOf(input: control.AllProjectsInput) {
+  const { cloud, domain, tags, include, exclude, selection, atOnce, temporaryProject } = input;
   if (cloud === "") throw invalid("all_projects.cloud", "Say which cloud, as named in clouds.yaml");
   return {
-    target: { cloud },
+    target: { cloud, ...temporaries(temporaryProject) },
     projects: { ...(domain === "" ? {} : { domain }), tags, include, exclude },
     selection: selectionOf(selection),
     atOnce: atOnce === 0 ? PROJECTS_AT_ONCE : atOnce,
   };
+}
+
+function temporaries(temporaryProject: string): Pick<CloudTarget, "temporaryProject"> {
+  return temporaryProject === "" ? {} : { temporaryProject };
 }
 
 function mapsOf(maps: readonly control.NameMap[]): RestoreMaps {

@@ -83,8 +83,10 @@ export class SnapshotRoutes {
         400,
         `Invalid volume: Volume ${volumeId} status must be ${valid.join(" or ")}, but current status is: ${volume.status}.`,
       );
-    this.#volumes.checkQuota(volume.projectId, "snapshots", volume.size, volume.type.name);
+    // Whose request it is pays for it, not whose volume.
+    this.#volumes.checkQuota(context.projectId, "snapshots", volume.size, volume.type.name);
     const snapshot = volumes.addSnapshot(volume, {
+      projectId: context.projectId,
       userId: context.token.user.id,
       name: (wanted.name ?? null) as string | null,
       description: (wanted.description ?? null) as string | null,

@@ -63,7 +63,7 @@ test("every option reaches the request, and OS_PROJECT_NAME does not", async () 
     "--project-name",
     "p1",
   ];
-  argv.push("--exclude-project", "web-test", "--at-once", "5", "--exclude", "name=tmp*");
+  argv.push("--exclude-project", "web-test", "--at-once", "5", "--temporary-project", "ops", "--exclude", "name=tmp*");
   expect(await world.run(...argv, "--detach", "-f", "value")).toBe(0);
   expect(world.cluster.requestOf("startBackup")).toEqual({
     repository: "all",
@@ -77,6 +77,7 @@ test("every option reaches the request, and OS_PROJECT_NAME does not", async () 
         exclude: ["web-test"],
         selection: { include: [], exclude: ["name=tmp*"] },
         atOnce: 5,
+        temporaryProject: "ops",
       },
     },
   });

@@ -27,6 +27,7 @@ export interface GroupFlags {
   readonly include?: readonly string[];
   readonly exclude?: readonly string[];
   readonly detach?: boolean;
+  readonly temporaryProject?: string;
 }
 
 const GROUP_OPTIONS = ["domain", "tag", "projectName", "excludeProject", "atOnce"] as const;
@@ -83,6 +84,7 @@ export function allProjectsOf(run: Run, flags: GroupFlags): Extract<StartBackupR
       exclude: [...(flags.excludeProject ?? [])],
       selection: { include: [...(flags.include ?? [])], exclude: [...(flags.exclude ?? [])] },
       atOnce: flags.atOnce ?? 0,
+      temporaryProject: flags.temporaryProject ?? "",
     },
   };
 }

@@ -99,6 +99,7 @@ test("backup of a project: options, selection, summary", async () => {
         cloud: "mycloud",
         project: "demo",
         selection: { include: ["cinder.volume", "name=db*"], exclude: ["cinder.volume/x"] },
+        temporaryProject: "",
       },
     },
   });

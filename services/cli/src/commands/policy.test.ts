@@ -6,7 +6,10 @@ import { createWorld } from "../../testing/fake-context.ts";
 
 const nightly: Policy = {
   name: "nightly",
-  backup: { $case: "tenant", value: { cloud: "mycloud", project: "", selection: { include: ["cinder.volume"], exclude: [] } } },
+  backup: {
+    $case: "tenant",
+    value: { cloud: "mycloud", project: "", selection: { include: ["cinder.volume"], exclude: [] }, temporaryProject: "ops" },
+  },
   schedule: "30 2 * * *",
   timeZone: "Europe/Vienna",
   keep: { last: 0, hourly: 0, daily: 7, weekly: 5, monthly: 0, yearly: 0 },
@@ -22,7 +25,18 @@ const SET = ["policy", "set", "nightly", "--repository", "production", "--schedu
 
 test("set sends what is backed up, when, and what is kept", async () => {
   const world = createWorld();
-  const more = ["--timezone", "Europe/Vienna", "--include", "cinder.volume", "--keep-daily", "7", "--keep-weekly", "5"];
+  const more = [
+    "--timezone",
+    "Europe/Vienna",
+    "--temporary-project",
+    "ops",
+    "--include",
+    "cinder.volume",
+    "--keep-daily",
+    "7",
+    "--keep-weekly",
+    "5",
+  ];
   expect(await world.run(...SET, ...more, "--prune", "--grace", "1d", "--json")).toBe(0);
   const { nextDueAt: _next, lastDueAt: _last, ...sent } = nightly;
   expect(world.cluster.requestOf("putPolicy")).toEqual({ repository: "production", policy: { ...sent, repository: "" } });

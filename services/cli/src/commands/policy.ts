@@ -5,7 +5,7 @@ import type { Policy } from "../api.ts";
 import { resolveCloud, resolveProject } from "../cloud.ts";
 import { EXIT } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
-import { withConnection, withOutput, withRepository, withSelection } from "../options.ts";
+import { temporaryProjectOption, withConnection, withOutput, withRepository, withSelection } from "../options.ts";
 import { POLICY_COLUMNS } from "../output/policy-rows.ts";
 import type { Run } from "../run-context.ts";
 import { allProjectsOf, checkGroupFlags, type GroupFlags, withGroup } from "./backup-group.ts";
@@ -76,6 +76,7 @@ function addSet(policy: Command, bind: Bind): void {
     .option("--timezone <name>", "in which the schedule and the days of --keep are meant (default: this machine's)")
     .option("--os-cloud <cloud>", "cloud in the workers' clouds.yaml (OS_CLOUD, or `envvars` when OS_AUTH_URL is set)")
     .option("--os-project <project>", "name or id of the project (OS_PROJECT_NAME; default: that of the credentials)")
+    .addOption(temporaryProjectOption())
     .option("--prune", "prune the repository after something was forgotten");
   withGrace(set);
   withSelection(set);
@@ -117,13 +118,14 @@ Examples:
   });
 }
 
-function tenantOf(run: Run, { osCloud, osProject, include = [], exclude = [] }: Flags): Policy["backup"] {
+function tenantOf(run: Run, { osCloud, osProject, temporaryProject = "", include = [], exclude = [] }: Flags): Policy["backup"] {
   return {
     $case: "tenant",
     value: {
       cloud: resolveCloud(osCloud, "--os-cloud", run.context),
       project: resolveProject(osProject, run.context),
       selection: { include: [...include], exclude: [...exclude] },
+      temporaryProject,
     },
   };
 }

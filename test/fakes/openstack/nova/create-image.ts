@@ -82,15 +82,16 @@ export class ImageCreation {
   #ofVolumes(context: NovaCall, server: Server, name: string, metadata: Record<string, string>): Image {
     const { cinder, transitions, images } = this.#state;
     const attached = server.devices.filter((device) => device.volumeId !== null);
-    const limit = cinder.volumes.quota(server.projectId).snapshots ?? -1;
-    const used = cinder.volumes.usage(server.projectId).snapshots ?? 0;
+    const limit = cinder.volumes.quota(context.projectId).snapshots ?? -1;
+    const used = cinder.volumes.usage(context.projectId).snapshots ?? 0;
     if (limit >= 0 && used + attached.length > limit) fail(403, "Quota exceeded for resources: snapshots");
     const mapping = server.devices.filter((device) => device.volumeId === null).map((device) => mappingOf(device, {}));
     for (const device of attached) {
       const volume = cinder.volumes.volumes.get(device.volumeId ?? "");
       if (volume === undefined) fail(400, `Volume ${device.volumeId} could not be found.`);
-      this.#checkSnapshot(volume);
+      this.#checkSnapshot(volume, context.projectId);
       const snapshot = cinder.volumes.addSnapshot(volume, {
+        projectId: context.projectId,
         userId: context.userId,
         name: `snapshot for ${name}`,
         description: volume.description,
@@ -116,7 +117,7 @@ export class ImageCreation {
     return image;
   }
 
-  #checkSnapshot(volume: { id: string; status: string; projectId: string; size: number; type: { name: string } }): void {
+  #checkSnapshot(volume: { id: string; status: string; size: number; type: { name: string } }, projectId: string): void {
     if (volume.status !== "available" && volume.status !== "in-use") {
       fail(
         400,
@@ -124,7 +125,7 @@ export class ImageCreation {
       );
     }
     try {
-      this.#cinder.checkQuota(volume.projectId, "snapshots", volume.size, volume.type.name);
+      this.#cinder.checkQuota(projectId, "snapshots", volume.size, volume.type.name);
     } catch (error) {
       // Volume snapshots of earlier volumes stay: Nova does not take them back.
       if (!(error instanceof Refusal)) throw error;

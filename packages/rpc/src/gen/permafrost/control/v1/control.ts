@@ -130,7 +130,11 @@ export interface TenantInput {
   /** Name or id; empty: the project of the credentials. */
   project: string;
   /** Which resources. */
-  selection?: Selection | undefined;
+  selection?:
+    | Selection
+    | undefined;
+  /** Name or id of the project whose quota the temporary objects use, for an administrator of it; empty: the project itself. */
+  temporaryProject: string;
 }
 
 /** Backups of all projects of a cloud that an administrator selects: a session each, in a session group. */
@@ -151,6 +155,8 @@ export interface AllProjectsInput {
     | undefined;
   /** Sessions that run at the same time; 0: 2. */
   atOnce: number;
+  /** As in TenantInput. */
+  temporaryProject: string;
 }
 
 /** A backup of one byte stream, sent with InputService.Upload. */
@@ -1487,7 +1493,7 @@ export const Selection: MessageFns<Selection> = {
 };
 
 function createBaseTenantInput(): TenantInput {
-  return { cloud: "", project: "", selection: undefined };
+  return { cloud: "", project: "", selection: undefined, temporaryProject: "" };
 }
 
 export const TenantInput: MessageFns<TenantInput> = {
@@ -1500,6 +1506,9 @@ export const TenantInput: MessageFns<TenantInput> = {
     }
     if (message.selection !== undefined) {
       Selection.encode(message.selection, writer.uint32(26).fork()).join();
+    }
+    if (message.temporaryProject !== "") {
+      writer.uint32(34).string(message.temporaryProject);
     }
     return writer;
   },
@@ -1541,6 +1550,14 @@ export const TenantInput: MessageFns<TenantInput> = {
             message.selection = Selection.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.temporaryProject = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1563,12 +1580,22 @@ export const TenantInput: MessageFns<TenantInput> = {
     message.selection = (object.selection !== undefined && object.selection !== null)
       ? Selection.fromPartial(object.selection)
       : undefined;
+    message.temporaryProject = object.temporaryProject ?? "";
     return message;
   },
 };
 
 function createBaseAllProjectsInput(): AllProjectsInput {
-  return { cloud: "", domain: "", tags: [], include: [], exclude: [], selection: undefined, atOnce: 0 };
+  return {
+    cloud: "",
+    domain: "",
+    tags: [],
+    include: [],
+    exclude: [],
+    selection: undefined,
+    atOnce: 0,
+    temporaryProject: "",
+  };
 }
 
 export const AllProjectsInput: MessageFns<AllProjectsInput> = {
@@ -1593,6 +1620,9 @@ export const AllProjectsInput: MessageFns<AllProjectsInput> = {
     }
     if (message.atOnce !== 0) {
       writer.uint32(56).uint32(message.atOnce);
+    }
+    if (message.temporaryProject !== "") {
+      writer.uint32(66).string(message.temporaryProject);
     }
     return writer;
   },
@@ -1666,6 +1696,14 @@ export const AllProjectsInput: MessageFns<AllProjectsInput> = {
             message.atOnce = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.temporaryProject = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1692,6 +1730,7 @@ export const AllProjectsInput: MessageFns<AllProjectsInput> = {
       ? Selection.fromPartial(object.selection)
       : undefined;
     message.atOnce = object.atOnce ?? 0;
+    message.temporaryProject = object.temporaryProject ?? "";
     return message;
   },
 };
