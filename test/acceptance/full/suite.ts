@@ -62,7 +62,8 @@ export function fullSuite(cloud: FullCloud, { directory, print }: FullSuiteOptio
     assert.equal(outcome.exitCode, undone.some((row) => row.state === "failed") ? 3 : 0, tail(outcome));
     return result;
   };
-  const backup = (osCloud: string) => session(["backup", "--repository", REPOSITORY, "--os-cloud", osCloud]);
+  const backup = (osCloud: string, ...options: string[]) =>
+    session(["backup", "--repository", REPOSITORY, "--os-cloud", osCloud, ...options]);
   const reportOf = (osCloud: string) => join(directory, `users-of-${osCloud}.json`);
   const restore = (point: SessionJson | undefined, osCloud: string, scenario: Scenario, ...options: string[]) =>
     session(
@@ -108,7 +109,7 @@ export function fullSuite(cloud: FullCloud, { directory, print }: FullSuiteOptio
       },
     },
     {
-      name: "full: an administrator of the project backs up every resource of it",
+      name: "full: an administrator of the project backs up every resource of it, with its temporary objects in another project",
       async run() {
         await mkdir(dataDirectory, { recursive: true });
         running = await startPermafrost({
@@ -120,7 +121,8 @@ export function fullSuite(cloud: FullCloud, { directory, print }: FullSuiteOptio
         await writeFile(passphrase, "correct horse battery staple\n", { mode: 0o600 });
         const made = await running.run(["repository", "init", REPOSITORY, "--passphrase-file", passphrase]);
         assert.equal(made.exitCode, 0, tail(made));
-        known.byAdministrator = await backup(cloud.administrator.source);
+        const { target } = needed(known.manifest, "the manifest").projects;
+        known.byAdministrator = await backup(cloud.administrator.source, "--temporary-project", target.name);
       },
     },
     {
@@ -139,6 +141,11 @@ export function fullSuite(cloud: FullCloud, { directory, print }: FullSuiteOptio
             .flatMap(([type, rows]) => rows.map((row) => `${type} ${String(row.id ?? row.name ?? "")}`))
             .sort();
         assert.deepEqual(ids(after), ids(needed(before, "the inventory")));
+        const { resources } = await cloud.inventory("target", "fields");
+        const left = ["cinder.volume", "cinder.snapshot", "glance.image"].flatMap((type) =>
+          (resources[type] ?? []).map(({ name }) => `${type} ${String(name)}`),
+        );
+        same(left, "left in the other project");
       },
     },
     { name: "full: every object of the project is deleted, and whose home it is", run: () => cloud.empty("source") },

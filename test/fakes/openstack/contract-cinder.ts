@@ -181,6 +181,33 @@ export const cinderChecks: readonly Check[] = [
     },
   },
   {
+    name: "cinder: whoever asks for a snapshot of another project's volume has it, and what is made from it",
+    async run(world) {
+      const root = `${new URL(world.urls.volume).origin}/v3`;
+      const ask = { as: "admin" as const, ...at("3.67") };
+      const source = await volume(world, { size: 1 });
+      const made = await world.expect(202, "POST", `${root}/snapshots`, {
+        json: { snapshot: { volume_id: source, name: "fake-elsewhere", force: true } },
+        ...ask,
+      });
+      const id = made.json?.snapshot?.id;
+      await world.until(`${root}/snapshots/${id}`, ["available", "error"], ask);
+      world.same("not the owner's", (await world.expect(200, "GET", url(world, "/snapshots"))).json, { snapshots: [] });
+      await world.expect(404, "GET", url(world, `/snapshots/${id}`));
+      const copy = await world.expect(202, "POST", `${root}/volumes`, { json: { volume: { size: 1, snapshot_id: id } }, ...ask });
+      const copyId = copy.json?.volume?.id;
+      await world.until(`${root}/volumes/${copyId}`, ["available", "error"], ask);
+      await world.expect(404, "GET", url(world, `/volumes/${copyId}`));
+      // The owner cannot remove the volume before.
+      await world.expect(400, "DELETE", url(world, `/volumes/${source}`));
+      await world.expect(202, "DELETE", `${root}/volumes/${copyId}`, ask);
+      await world.until(`${root}/volumes/${copyId}`, ["404"], ask);
+      await world.expect(202, "DELETE", `${root}/snapshots/${id}`, ask);
+      await world.until(`${root}/snapshots/${id}`, ["404"], ask);
+      await drop(world, "volumes", source);
+    },
+  },
+  {
     name: "cinder: volume snapshots and what is made from them",
     async run(world) {
       const source = await volume(world, { size: 1 });
