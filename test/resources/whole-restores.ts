@@ -7,8 +7,10 @@
 import { type BlockStore, memoryBlockStore } from "@permafrost/blocks";
 import { ATTEMPTS_MAX } from "@permafrost/control";
 import {
+  type DiscoveredResource,
   type DiscoverResult,
   EMPTY_STATS,
+  type FreezeResult,
   type PlannedResource,
   type PlanResult,
   type ResourceResult,
@@ -98,14 +100,28 @@ export class WholeRestores {
     return cloud;
   }
 
-  /** What the project has of these types. */
+  /** The metadata of what the project has of these types. */
   async backup(project: string, include: readonly string[]): Promise<ResourceResult[]> {
     const { resources, ...found } = await this.discover(project, include);
     const unlisted = found.unlisted.filter(({ type }) => include.includes(type));
     if (unlisted.length > 0) throw new Error(`not listed: ${JSON.stringify(unlisted)}`);
-    return resources.map(({ type, id, name, document, warnings }) => ({
-      ...{ type, id, name, document, warnings, state: "succeeded" as const, streams: {}, stats: EMPTY_STATS },
-    }));
+    return resources.map(withoutData);
+  }
+
+  /** With the bytes of those that have some. */
+  async backupWithData(project: string, include: readonly string[]): Promise<ResourceResult[]> {
+    const [sessionId, source] = [this.#session(), { cloud: project }];
+    const { resources } = await this.discover(project, include);
+    const freezing = resources.filter(({ freezes }) => freezes);
+    const { frozen } = await this.#work<FreezeResult>(sessionId, { kind: "freeze", source, resources: freezing });
+    const results: ResourceResult[] = [];
+    for (const resource of resources) {
+      const point = frozen.find(({ type, id }) => type === resource.type && id === resource.id);
+      const work: Work = { kind: "capture", source, resource, ...(point === undefined ? {} : { frozen: point }) };
+      results.push(resource.captures ? await this.#work<ResourceResult>(sessionId, work) : withoutData(resource));
+    }
+    await this.#sweep(sessionId, project);
+    return results;
   }
 
   async discover(project: string, include: readonly string[]): Promise<DiscoverResult> {
@@ -242,6 +258,10 @@ export class WholeRestores {
     if (ended.kind === "done") return ended.result as R;
     throw ended.kind === "failed" ? ended.error : new Error(`${work.kind}: ${ended.kind}`);
   }
+}
+
+function withoutData({ type, id, name, document, warnings }: DiscoveredResource): ResourceResult {
+  return { type, id, name, document, warnings, state: "succeeded", streams: {}, stats: EMPTY_STATS };
 }
 
 function optionsFor(target: string, options: Options): RestoreOptions {

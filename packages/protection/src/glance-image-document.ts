@@ -3,7 +3,7 @@
 import type { RestoreOptions } from "@permafrost/model";
 import type { Cloud, Image } from "@permafrost/openstack";
 import { fieldDifferences } from "./compare.ts";
-import { type EncryptionKey, KEY_PROPERTY } from "./encryption-key.ts";
+import { type EncryptionKey, KEY_POLICY_PROPERTY, KEY_PROPERTY } from "./encryption-key.ts";
 import { ifThere } from "./if-there.ts";
 import type { PlanScope } from "./resource-type.ts";
 
@@ -77,7 +77,10 @@ export async function planParts(
   return { dependsOn, warnings };
 }
 
-/** What a restore sets of the properties. `keyId`: where the target's key manager has its key. */
+/**
+ * What a restore sets of the properties. `keyId`: where the target's key manager has its key. That the key goes with the image is not said of
+ * a key that the restore did not make: another image names it, too.
+ */
 export function targetProperties(
   document: ImageDocument,
   targets: Readonly<Record<string, string>>,
@@ -86,6 +89,7 @@ export function targetProperties(
   const properties: Record<string, string> = {};
   for (const [name, value] of Object.entries(document.properties)) {
     if (SERVICE_PROPERTY.test(name) || SIGNATURE_PROPERTY.test(name)) continue;
+    if (name === KEY_POLICY_PROPERTY && document.key === undefined) continue;
     if ((PART_PROPERTIES as readonly string[]).includes(name) && IMAGE_ID.test(value)) {
       const target = targets[`glance.image/${value}`];
       if (target !== undefined) properties[name] = target;

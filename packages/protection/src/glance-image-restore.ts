@@ -4,7 +4,7 @@ import type { RestoreOptions } from "@permafrost/model";
 import type { Cloud, Image } from "@permafrost/openstack";
 import { CodedError } from "@permafrost/std";
 import { counted } from "./counted.ts";
-import { hasKey, KEY_PROPERTY } from "./encryption-key.ts";
+import { hasKey, KEY_POLICY_PROPERTY, KEY_PROPERTY } from "./encryption-key.ts";
 import { type ImageDocument, membersOf, targetProperties } from "./glance-image-document.ts";
 import { restoredName } from "./name-conflict.ts";
 import type { Context, RestoreInput } from "./resource-type.ts";
@@ -18,7 +18,8 @@ export async function makeImage(
   keyId: string | undefined,
 ): Promise<string> {
   const { cloud, reader, signal } = context;
-  const properties = targetProperties(document, targets, keyId);
+  // Glance would take the key with an image that broke off, and the next attempt needs it: the finished one says so.
+  const { [KEY_POLICY_PROPERTY]: _, ...properties } = targetProperties(document, targets, keyId);
   const { id } = await cloud.image.create({
     name: restoredName(document.name, resource, options),
     visibility: "private",
@@ -70,7 +71,11 @@ export async function finishImage(
   }
   if (document.hidden !== image.hidden)
     await attempt("The image is not hidden", () => cloud.image.update(image.id, { hidden: document.hidden }));
-  if (UNFINISHED_MARK in image.properties) await cloud.image.update(image.id, { removeProperties: [UNFINISHED_MARK] });
+  if (UNFINISHED_MARK in image.properties) {
+    const policy = targetProperties(document, {}, undefined)[KEY_POLICY_PROPERTY];
+    const properties = policy === undefined ? {} : { [KEY_POLICY_PROPERTY]: policy };
+    await cloud.image.update(image.id, { properties, removeProperties: [UNFINISHED_MARK] });
+  }
   if (document.protected && !image.protected)
     await attempt("The image is not protected", () => cloud.image.update(image.id, { protected: true }));
   return warnings;
