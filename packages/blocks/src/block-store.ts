@@ -32,6 +32,13 @@ export interface StoredRecord {
   /** Grows with every change of the record; starts at 1. */
   readonly version: bigint;
   readonly body: Uint8Array;
+  /** This version is a deletion; its body is empty. Only in what was read `withDeleted`. */
+  readonly deleted?: boolean;
+}
+
+export interface RecordsRead {
+  /** Deletions are answered, too: how replicas tell a record that was deleted from one that they never had. */
+  readonly withDeleted?: boolean;
 }
 
 export interface StoreStatus {
@@ -76,10 +83,10 @@ export interface BlockStore {
   putRecord(scope: Scope, record: StoredRecord): Promise<void>;
 
   /** The record of the highest version, or undefined if there is none or it was deleted. */
-  getRecord(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined>;
+  getRecord(repositoryId: RepositoryId, key: string, options?: RecordsRead): Promise<StoredRecord | undefined>;
 
   /** All records whose key starts with `prefix`, in key order. Deleted ones are left out. */
-  listRecords(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]>;
+  listRecords(repositoryId: RepositoryId, prefix: string, options?: RecordsRead): Promise<StoredRecord[]>;
 
   /** Deletes the record by a tombstone of `version`, which must be higher than the record's. */
   deleteRecord(scope: Scope, key: string, version: bigint): Promise<void>;

@@ -1,4 +1,4 @@
-export type { BlockStore, Scope, SealedBlock, StoredRecord, StoreStatus } from "./block-store.ts";
+export type { BlockStore, RecordsRead, Scope, SealedBlock, StoredRecord, StoreStatus } from "./block-store.ts";
 export {
   checkBlock,
   checkIds,

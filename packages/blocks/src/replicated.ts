@@ -58,8 +58,8 @@ export function replicatedStore(options: ReplicatedStoreOptions): BlockStore {
     confirm: (scope, ids) => writes.confirm(scope, ids),
     get: (repositoryId, ids) => reads.get(repositoryId, ids),
     putRecord: (scope, record) => records.put(scope, record),
-    getRecord: (repositoryId, key) => records.get(repositoryId, key),
-    listRecords: (repositoryId, prefix) => records.list(repositoryId, prefix),
+    getRecord: (repositoryId, key, options) => records.get(repositoryId, key, options),
+    listRecords: (repositoryId, prefix, options) => records.list(repositoryId, prefix, options),
     deleteRecord: (scope, key, version) => records.delete(scope, key, version),
     listRepositories: () => records.listRepositories(),
 

@@ -17,6 +17,7 @@ import {
   checkScope,
   Fences,
   type NodePruning,
+  type RecordsRead,
   type Scope,
   type SealedBlock,
   type StoredRecord,
@@ -202,17 +203,17 @@ class Engine implements StorageEngine {
     await this.#reads.run(() => this.#records.put(scope, tombstone, RECORD_TYPE_TOMBSTONE));
   }
 
-  async getRecord(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined> {
+  async getRecord(repositoryId: RepositoryId, key: string, options: RecordsRead = {}): Promise<StoredRecord | undefined> {
     this.#enter();
     checkRepositoryId(repositoryId);
     checkRecordKey(key);
-    return this.#reads.run(() => this.#records.get(repositoryId, key));
+    return this.#reads.run(() => this.#records.get(repositoryId, key, options.withDeleted === true));
   }
 
-  async listRecords(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
+  async listRecords(repositoryId: RepositoryId, prefix: string, options: RecordsRead = {}): Promise<StoredRecord[]> {
     this.#enter();
     checkRepositoryId(repositoryId);
-    return this.#reads.run(() => this.#records.list(repositoryId, prefix));
+    return this.#reads.run(() => this.#records.list(repositoryId, prefix, options.withDeleted === true));
   }
 
   async listRepositories(): Promise<RepositoryId[]> {
