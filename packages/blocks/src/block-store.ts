@@ -8,6 +8,7 @@
 
 import type { BlockId, RepositoryId } from "@permafrost/model";
 import type { NodePruning } from "./pruning.ts";
+import type { RepairedBlocks } from "./repair.ts";
 
 /** On whose behalf a call is made. A store refuses a fence lower than the highest it saw for (session, task): `FENCED`. */
 export interface Scope {
@@ -90,6 +91,15 @@ export interface BlockStore {
 
   /** Deletes the record by a tombstone of `version`, which must be higher than the record's. */
   deleteRecord(scope: Scope, key: string, version: bigint): Promise<void>;
+
+  /**
+   * Makes every node that is to keep these blocks have them, copying what one lacks or has damaged from another; at most
+   * IDS_PER_REQUEST_MAX ids. What cannot be done is told in the answer. Like `confirm` it keeps the blocks from a prune.
+   */
+  repairBlocks(scope: Scope, ids: readonly BlockId[]): Promise<RepairedBlocks>;
+
+  /** The same for all records of the repository and their deletions; how many copies it made. */
+  repairRecords(repositoryId: RepositoryId): Promise<number>;
 
   /** The ids of all repositories with at least one record here. */
   listRepositories(): Promise<RepositoryId[]>;

@@ -23,4 +23,5 @@ export {
   type NodePruning,
   type SweepProgress,
 } from "./pruning.ts";
+export { type RepairedBlocks, repairedAlone } from "./repair.ts";
 export { type ReplicatedStoreOptions, replicatedStore } from "./replicated.ts";

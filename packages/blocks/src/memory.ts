@@ -11,6 +11,7 @@ import type { BlockStore, Scope, SealedBlock, StoredRecord, StoreStatus } from "
 import { checkBlock, checkIds, checkRecord, checkRecordKey, checkRepositoryId, checkScope, digestMatches } from "./checks.ts";
 import { Fences } from "./fences.ts";
 import { memoryPruning, type PrunableBlock } from "./memory-pruning.ts";
+import { repairedAlone } from "./repair.ts";
 
 export type StoreMethod = Exclude<keyof BlockStore, "close">;
 
@@ -61,6 +62,8 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
     getRecord: 0,
     listRecords: 0,
     deleteRecord: 0,
+    repairBlocks: 0,
+    repairRecords: 0,
     listRepositories: 0,
     status: 0,
     pruning: 0,
@@ -226,6 +229,21 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
     async deleteRecord(scope, key, version) {
       enter("deleteRecord", scope);
       storeRecord(scope, { key, version, body: new Uint8Array(0) }, true);
+    },
+
+    async repairBlocks(scope, ids) {
+      enter("repairBlocks", scope);
+      checkIds(ids);
+      return repairedAlone(
+        ids,
+        ids.map((id) => kept(scope, id) !== undefined),
+      );
+    },
+
+    async repairRecords(repositoryId) {
+      enter("repairRecords");
+      checkRepositoryId(repositoryId);
+      return 0;
     },
 
     async listRepositories() {

@@ -22,9 +22,15 @@ export interface ReplicaCopy {
 export class RecordRepairs {
   readonly #cluster: Cluster;
   readonly #running = new Map<string, Promise<void>>();
+  #done = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
+  }
+
+  /** Copies made so far. */
+  get done(): number {
+    return this.#done;
   }
 
   /** Starts what `newest` needs. `copies`: of the replicas of its key that answered, and of no other node. Never throws. */
@@ -53,6 +59,9 @@ export class RecordRepairs {
     this.#running.delete(name);
     const at = { nodeId: node.id, repositoryId, record: record.key };
     if ("error" in answer) this.#cluster.report({ kind: "record-repair-failed", ...at, error: answer.error });
-    else this.#cluster.report({ kind: "record-repaired", ...at });
+    else {
+      this.#done++;
+      this.#cluster.report({ kind: "record-repaired", ...at });
+    }
   }
 }

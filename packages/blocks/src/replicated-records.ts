@@ -119,6 +119,17 @@ export class ReplicatedRecords {
       .sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
+  /** Lists all until no replica misses anything that it takes; how many copies that made. */
+  async repair(repositoryId: RepositoryId): Promise<number> {
+    for (let made = 0; ; ) {
+      const before = this.#repairs.done;
+      await this.list(repositoryId, "");
+      await this.#repairs.settle();
+      if (this.#repairs.done === before) return made;
+      made += this.#repairs.done - before;
+    }
+  }
+
   async listRepositories(): Promise<RepositoryId[]> {
     const { heard } = await this.#askAll("listRepositories", (store) => store.listRepositories());
     return [...new Set(heard.flatMap(({ value }) => value))].sort();

@@ -12,6 +12,7 @@ import {
   checkRecord,
   digestMatches,
   RECORD_KEY_BYTES_MAX,
+  repairedAlone,
   type Scope,
   type SealedBlock,
   type StoredRecord,
@@ -166,6 +167,11 @@ export function remoteBlockStore(options: RemoteStoreOptions): BlockStore {
       call(async () => {
         await client.deleteRecord({ scope, key, version });
       }),
+
+    repairBlocks: (scope, ids) =>
+      call(async () => repairedAlone(ids, answers((await client.confirm({ scope, ids: [...ids] })).durable, ids))),
+
+    repairRecords: async () => 0,
 
     listRepositories: () => call(async () => (await client.listRepositories({})).repositoryIds),
 

@@ -18,6 +18,8 @@ import {
   Fences,
   type NodePruning,
   type RecordsRead,
+  type RepairedBlocks,
+  repairedAlone,
   type Scope,
   type SealedBlock,
   type StoredRecord,
@@ -214,6 +216,17 @@ class Engine implements StorageEngine {
     this.#enter();
     checkRepositoryId(repositoryId);
     return this.#reads.run(() => this.#records.list(repositoryId, prefix, options.withDeleted === true));
+  }
+
+  /** A node has no other to copy from. */
+  async repairBlocks(scope: Scope, ids: readonly BlockId[]): Promise<RepairedBlocks> {
+    return repairedAlone(ids, await this.confirm(scope, ids));
+  }
+
+  async repairRecords(repositoryId: RepositoryId): Promise<number> {
+    this.#enter();
+    checkRepositoryId(repositoryId);
+    return 0;
   }
 
   async listRepositories(): Promise<RepositoryId[]> {
