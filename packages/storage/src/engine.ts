@@ -42,7 +42,7 @@ import type { EngineOptions } from "./options.ts";
 import { PackCatalog } from "./pack-catalog.ts";
 import { PackWriter, type PendingRecord } from "./pack-writer.ts";
 import { checkPackOwner, type RecoveryReport } from "./recovery.ts";
-import { type ScrubFinding, scrubPacks } from "./scrub.ts";
+import { type ScrubFinding, type ScrubPace, scrubPacks } from "./scrub.ts";
 
 export interface StorageStats {
   readonly nodeId: string;
@@ -63,7 +63,7 @@ export interface StorageStats {
 export interface StorageEngine extends BlockStore {
   readonly nodeId: string;
   /** Reads every pack again and yields what is wrong; needs no key. What it finds damaged is no longer counted as present. */
-  scrub(): AsyncIterable<ScrubFinding>;
+  scrub(pace?: ScrubPace): AsyncIterable<ScrubFinding>;
   /** Throws the index away and makes it again from the packs; calls meanwhile wait. */
   rebuildIndex(): Promise<void>;
   stats(): Promise<StorageStats>;
@@ -260,7 +260,7 @@ class Engine implements StorageEngine {
     };
   }
 
-  async *scrub(): AsyncGenerator<ScrubFinding> {
+  async *scrub(pace: ScrubPace = async () => undefined): AsyncGenerator<ScrubFinding> {
     this.#enter();
     yield* scrubPacks({
       packs: this.#packs,
@@ -268,6 +268,7 @@ class Engine implements StorageEngine {
       index: this.#index,
       reads: this.#reads,
       markDamaged: this.#blocks.markDamaged,
+      pace,
     });
   }
 
