@@ -49,7 +49,11 @@ it("reads everything, and what it finds damaged is no longer counted upon", asyn
   await scrub.stop();
   expect(ends[0]).toMatchObject({ findings: 1 });
   expect(ends[0]?.bytes).toBeGreaterThan(39 * 200_000);
-  expect(told[0]).toMatchObject({ kind: "record", repositoryId: TEST_REPOSITORY, message: "Scrub: a record of the pack is damaged" });
+  expect(told[0]).toMatchObject({
+    kind: "record",
+    repositoryId: TEST_REPOSITORY,
+    message: "Scrub: a record of the pack is damaged",
+  });
   const present = await store.reserve(
     testScope(),
     blocks.map(({ id }) => id),
