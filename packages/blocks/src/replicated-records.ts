@@ -5,12 +5,13 @@
  * Single nodes do not tell a deleted record from one they never had. So a record is there when the nodes that have it, and those that
  * do not answer, could together be a quorum; else what remains of it is a write that was never acknowledged, or a copy that missed its
  * deletion. While a node is down a deleted record may thus show again; a committed one never hides. Nodes that a key no longer belongs to
- * are still read, and get its tombstone. What a read finds on a quorum only, it puts to the other replicas: `record-repairs.ts`.
+ * are still read, and get its tombstone. What a read finds on a quorum only, or damaged on some, it puts to the other replicas:
+ * `record-repairs.ts`.
  */
 
 import { blake3 } from "@permafrost/crypto";
 import type { RepositoryId } from "@permafrost/model";
-import { type Clock, CodedError, compareBytes, utf8 } from "@permafrost/std";
+import { type Clock, CodedError, compareBytes, toHex, utf8 } from "@permafrost/std";
 import type { BlockStore, Scope, StoredRecord } from "./block-store.ts";
 import { checkRecord, checkRecordKey, checkRepositoryId, checkScope } from "./checks.ts";
 import { type Answer, type Cluster, isRefusal, nodesUnavailable, quorumLost, type StoreNode } from "./cluster.ts";
@@ -74,8 +75,13 @@ export class ReplicatedRecords {
     const near = await ask(replicas);
     const found = this.#newest(near);
     if (found) {
-      const copies = near.flatMap((answer) => ("error" in answer ? [] : { node: answer.node, record: answer.value }));
-      this.#repairs.start(repositoryId, found, copies);
+      this.#repairs.start(
+        repositoryId,
+        found,
+        near.flatMap((answer) =>
+          "error" in answer ? damagedCopy(answer, key) : [{ node: answer.node, record: answer.value, damagedVersion: undefined }],
+        ),
+      );
       return found;
     }
     const all = [...near, ...(await ask(this.#cluster.nodes.filter((node) => !replicas.includes(node))))];
@@ -87,7 +93,8 @@ export class ReplicatedRecords {
 
   async list(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
     checkRepositoryId(repositoryId);
-    const { heard, failures } = await this.#askAll("listRecords", (store) => store.listRecords(repositoryId, prefix));
+    const answers = await this.#askAll("listRecords", (store) => store.listRecords(repositoryId, prefix));
+    const { heard, failures } = answers;
     const byKey = new Map<string, Map<StoreNode, StoredRecord>>();
     for (const { node, value } of heard) {
       for (const record of value) {
@@ -96,12 +103,11 @@ export class ReplicatedRecords {
       }
     }
     const there = [...byKey].filter(([, copies]) => copies.size + failures.size >= this.#quorum);
-    const answered = heard.map(({ node }) => node);
     return there
       .map(([key, copies]) => {
         const newest = newestOf([...copies.values()]);
         const isWhole = [...copies.values()].filter(({ version }) => version === newest.version).length >= this.#replicas;
-        if (!isWhole) this.#repairs.start(repositoryId, newest, this.#copiesOf(repositoryId, key, answered, copies));
+        if (!isWhole) this.#repairs.start(repositoryId, newest, this.#copiesOf(repositoryId, key, answers, copies));
         return newest;
       })
       .sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -120,11 +126,14 @@ export class ReplicatedRecords {
   #copiesOf(
     repositoryId: RepositoryId,
     key: string,
-    answered: readonly StoreNode[],
+    { heard, failures }: Heard<unknown>,
     copies: ReadonlyMap<StoreNode, StoredRecord>,
   ): ReplicaCopy[] {
-    const replicas = this.#replicasOf(repositoryId, key).filter((node) => answered.includes(node));
-    return replicas.map((node) => ({ node, record: copies.get(node) }));
+    return this.#replicasOf(repositoryId, key).flatMap((node) => {
+      const error = failures.get(node.id);
+      if (error) return damagedCopy({ node, error }, key);
+      return heard.some((answer) => answer.node === node) ? [{ node, record: copies.get(node), damagedVersion: undefined }] : [];
+    });
   }
 
   #replicasOf(repositoryId: RepositoryId, key: string): StoreNode[] {
@@ -177,6 +186,13 @@ export class ReplicatedRecords {
     const copies = values.filter((record) => record !== undefined);
     return copies.length > 0 && copies.length + failures.size >= this.#quorum ? newestOf(copies) : undefined;
   }
+}
+
+/** The copy of `key` on a node that calls it damaged; nothing if its error is another one. A node that lost the key too names its digest. */
+function damagedCopy({ node, error }: { readonly node: StoreNode; readonly error: CodedError }, key: string): ReplicaCopy[] {
+  const { record, version } = error.facts;
+  if (error.code !== "RECORD_CORRUPT" || (record !== key && record !== toHex(blake3(utf8(key))))) return [];
+  return /^\d{1,20}$/.test(String(version)) ? [{ node, record: undefined, damagedVersion: BigInt(String(version)) }] : [];
 }
 
 function split<T>(answers: readonly Answer<T>[]): { values: T[]; failures: Map<string, CodedError> } {

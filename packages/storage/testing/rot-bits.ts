@@ -62,8 +62,9 @@ export async function rotBits(run: BitRun): Promise<void> {
       flipBit(rotten.packs.raw(pack), bit);
       try {
         const others = hasTornWrites(start) || bit % 2 === 0 ? good : good.slice(0, 1);
-        const { isDetected, repaired } = await surviveRot(rotten, others, SMALL, hasTornWrites(start));
-        await expectWhole(await repaired.restart("kept", bit % 3 === 0 ? "nothing" : "all").open(), SMALL, "at the next start");
+        const isDetected = await surviveRot(rotten, others, SMALL, hasTornWrites(start));
+        const next = await rotten.restart("kept", bit % 3 === 0 ? "nothing" : "all").open();
+        await expectWhole(next, SMALL, "at the next start", hasTornWrites(start));
         run.tally.count(start.kind, { isDetected, isRepaired: true, unusedBytes: unused.get(bit >>> 3) });
       } catch (error) {
         run.onFailure(`${start.kind}: bit ${bit} of ${bits}: ${error instanceof RotFailure ? error.message : inspect(error)}`);
@@ -72,7 +73,7 @@ export async function rotBits(run: BitRun): Promise<void> {
   }
 }
 
-/** What was written last cannot be told from a write that was cut off: only the other nodes know that it was acknowledged. */
+/** What was written last cannot be told on the node itself from a write that was cut off: only the other nodes know that it was acknowledged. */
 const hasTornWrites = ({ sealed, keep }: Start) => !sealed && keep === "nothing";
 
 const inspect = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -85,14 +86,14 @@ export async function goodNode(content: Content): Promise<StorageEngine> {
 
 /**
  * Starts the node, reads it, scrubs it, reads it through a cluster with `good`, and puts again what it says it does not have. RotFailure if any
- * answer on the way is wrong, or if it does not have everything then.
+ * answer on the way is wrong, or if it does not have everything then. Answers whether anything was noticed.
  */
 export async function surviveRot(
   rotten: NodeMachine,
   good: readonly BlockStore[],
   content: Content,
   mayBeTorn = false,
-): Promise<{ readonly isDetected: boolean; readonly repaired: NodeMachine }> {
+): Promise<boolean> {
   const store = await rotten.open();
   const refused = await readAll(store, content, mayBeTorn);
   const found = (await scrubbed(store)).filter(({ kind }) => kind !== "unindexed");
@@ -100,8 +101,8 @@ export async function surviveRot(
   const isDetected = !isWhole(refused) || found.length + packsCut + packsSetAside + packsMissing.length > 0;
   await readThroughCluster(store, good, content);
   await putAbsent(store, refused);
-  await expectWhole(store, content, "after the repair");
-  return { isDetected, repaired: rotten };
+  await expectWhole(store, content, "after the repair", mayBeTorn);
+  return isDetected;
 }
 
 /** A read repairs copies that are damaged, not blocks that a node never heard of; those are put again. */

@@ -103,11 +103,14 @@ async function coded<T>(work: Promise<T>): Promise<T | CodedError> {
   });
 }
 
-/** RotFailure unless the store has everything and counts it as present. */
-export async function expectWhole(store: BlockStore, content: Content, when: string): Promise<void> {
-  const refused = await readAll(store, content);
-  if (!isWhole(refused)) {
-    const { blocks, records, absent, absentRecords } = refused;
+/**
+ * RotFailure unless the store has everything and counts it as present. `mayBeTorn`: it may have missed deletions, which no read spreads: the
+ * other nodes outvote it.
+ */
+export async function expectWhole(store: BlockStore, content: Content, when: string, mayBeTorn = false): Promise<void> {
+  const { blocks, records, absent, absentRecords } = await readAll(store, content, mayBeTorn);
+  const isDeletion = (key: string) => content.records.some((one) => one.key === key && one.text === undefined);
+  if (blocks.length + records.length + absent.length > 0 || !absentRecords.every(isDeletion)) {
     throw new RotFailure(
       `${when}: ${blocks.length} blocks and [${records}] refused, ${absent.length} blocks and [${absentRecords}] absent`,
     );
