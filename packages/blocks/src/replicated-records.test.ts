@@ -1,6 +1,6 @@
 import { blake3 } from "@permafrost/crypto";
 import { placementOver } from "@permafrost/placement";
-import { utf8 } from "@permafrost/std";
+import { CodedError, toHex, utf8 } from "@permafrost/std";
 import { describe, expect, it, vi } from "vitest";
 import { at, cluster, down, scope } from "../testing/cluster.ts";
 import { codedErrorOf, TEST_REPOSITORY, testScope } from "../testing/suite.ts";
@@ -189,6 +189,44 @@ describe("repairing records on reads", () => {
       expect((await held(made)).filter((one) => one !== undefined)).toHaveLength(3);
     });
   }
+
+  describe("that are damaged", () => {
+    const corrupt = (name: string, version: string) =>
+      new CodedError("RECORD_CORRUPT", "damaged", { facts: { record: name, version }, retry: "elsewhere" });
+    const digest = toHex(blake3(utf8(key)));
+
+    for (const [method, read] of reads) {
+      it.each([
+        [3, key],
+        [2, key],
+        [2, digest],
+      ])(`puts them again to one of %i replicas, found by ${method} as %s`, async (count, name) => {
+        const made = cluster(count, { replicas: count });
+        const rotten = at(made.memories, 0);
+        for (const memory of made.memories.slice(1)) await memory.putRecord(scope, record(2n, "two"));
+        rotten.failNext(corrupt(name, "2"));
+        expect(await read(made.store)).toBeTruthy();
+        await vi.waitFor(async () => expect(await held(made)).toEqual(Array(count).fill("2 two")));
+      });
+
+      it(`leaves alone what is newer, another's, or held by too few, found by ${method}`, async () => {
+        const made = cluster(3);
+        for (const index of [1, 2]) await at(made.memories, index).putRecord(scope, record(2n, "two"));
+        for (const error of [corrupt(key, "3"), corrupt("session/2", "2"), new CodedError("RECORD_CORRUPT", "damaged")]) {
+          at(made.memories, 0).failNext(error);
+          expect(await read(made.store)).toBeTruthy();
+          await aMoment();
+          expect(await held(made)).toEqual([undefined, "2 two", "2 two"]);
+        }
+        const few = cluster(3);
+        await at(few.memories, 1).putRecord(scope, record(2n, "two"));
+        at(few.memories, 0).failNext(corrupt(key, "1"));
+        await read(few.store);
+        await aMoment();
+        expect(await held(few)).toEqual([undefined, "2 two", undefined]);
+      });
+    }
+  });
 
   it("repairs a bounded number of records at a time, and the rest by later reads; close waits for them", async () => {
     const gate = Promise.withResolvers<void>();

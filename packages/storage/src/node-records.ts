@@ -94,8 +94,9 @@ export class NodeRecords {
       for (let more = true; more; ) {
         more = false;
         for await (const [key, record] of index.records(from, to)) {
-          if (record.type !== RECORD_TYPE_RECORD) continue;
           const repository = Buffer.from(key.subarray(0, 17));
+          const isDeleted = index.lost.newerThan(toHex(repository.subarray(1)), recordKeyText(key), record.version) !== undefined;
+          if (record.type !== RECORD_TYPE_RECORD || isDeleted) continue;
           found.push(toHex(repository.subarray(1)));
           from = after(repository);
           more = true;
