@@ -74,9 +74,9 @@ export async function rotBits(run: BitRun): Promise<void> {
 }
 
 /** What was written last cannot be told on the node itself from a write that was cut off: only the other nodes know that it was acknowledged. */
-const hasTornWrites = ({ sealed, keep }: Start) => !sealed && keep === "nothing";
+export const hasTornWrites = ({ sealed, keep }: Pick<Start, "sealed" | "keep">) => !sealed && keep === "nothing";
 
-const inspect = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+export const inspect = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 export async function goodNode(content: Content): Promise<StorageEngine> {
   const store = await new NodeMachine({ packBytesMax: 1 << 30 }).open();
@@ -111,7 +111,7 @@ async function putAbsent(store: BlockStore, { absent }: Refusals): Promise<void>
 }
 
 /** Bytes of the pack that nothing depends on, and what they are. */
-async function unusedBytes(machine: NodeMachine, pack: string, sealed: boolean): Promise<Map<number, string>> {
+export async function unusedBytes(machine: NodeMachine, pack: string, sealed: boolean): Promise<Map<number, string>> {
   const unused = new Map<number, string>();
   const newest = new Map<string, bigint>();
   const all = [];

@@ -140,7 +140,7 @@ export async function readThroughCluster(rotten: BlockStore, good: readonly Bloc
 }
 
 /** The store without its `close`. */
-function notClosed(store: BlockStore): BlockStore {
+export function notClosed(store: BlockStore): BlockStore {
   return new Proxy(store, {
     get(target, name) {
       if (name === "close") return async () => undefined;

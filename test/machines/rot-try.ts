@@ -1,0 +1,10 @@
+import { RotTally } from "@permafrost/blocks/testing";
+import { rotLarge } from "../../packages/storage/testing/rot-large.ts";
+import { rotIndex } from "../../packages/storage/testing/rot-index.ts";
+const tally = new RotTally(); let n=0;
+const t=performance.now();
+const run={ tally, seed: Number(process.argv[2] ?? 1), damages: 3, onFailure: (m:string) => { if (n++ < 25) console.log("FAIL", m.slice(0,900)); } };
+await rotLarge(run);
+console.log(await rotIndex(run), "aborts");
+for (const [k, r] of tally.rows) console.log(k, JSON.stringify(r), [...r.harmless]);
+console.log(tally.total(), n, "failures", Math.round(performance.now()-t),"ms");
