@@ -33,11 +33,11 @@ export class RotTally {
       ...{ damages: 0, detected: 0, repaired: 0, repairable: isRepaired !== undefined, harmless: new Map<string, number>() },
     };
     this.rows.set(kind, row);
+    if (!isDetected && unusedBytes === undefined) throw new RotFailure("nobody noticed");
+    if (isDetected && isRepaired === false) throw new RotFailure("it was not repaired");
     row.damages++;
     if (isDetected) row.detected++;
-    else if (unusedBytes === undefined) throw new RotFailure("nobody noticed");
-    else row.harmless.set(unusedBytes, (row.harmless.get(unusedBytes) ?? 0) + 1);
-    if (isDetected && isRepaired === false) throw new RotFailure("it was not repaired");
+    else if (unusedBytes !== undefined) row.harmless.set(unusedBytes, (row.harmless.get(unusedBytes) ?? 0) + 1);
     if (isDetected && isRepaired) row.repaired++;
   }
 
@@ -54,7 +54,7 @@ export class RotTally {
   }
 }
 
-/** `bytes` with the bit `bit` flipped, in place. */
+/** Flips the bit `bit` of `bytes`, in place. */
 export function flipBit(bytes: Uint8Array, bit: number): void {
   bytes[bit >>> 3] = (bytes[bit >>> 3] as number) ^ (1 << (bit & 7));
 }

@@ -24,7 +24,11 @@ export function kvError(error: unknown, directory: string): CodedError {
       cause: error,
     });
   }
-  if (codes.includes("LEVEL_CORRUPTION") || /corrupt|does not exist|missing files/i.test(message) || OWN_FILE_GONE.test(message)) {
+  if (
+    codes.includes("LEVEL_CORRUPTION") ||
+    /corrupt|does not exist|missing files/i.test(message) ||
+    OWN_FILE_GONE.test(message)
+  ) {
     return new CodedError("KV_CORRUPT", "the key-value store is damaged", {
       facts,
       hint: "It can be rebuilt from the packs.",

@@ -51,7 +51,8 @@ export async function rotBodies(run: BodiesRun): Promise<void> {
     const one = await repository.records(scope).get(RECORD.key);
     const [listed] = await repository.records(scope).list("session/");
     for (const got of [one, listed]) {
-      if (got?.version !== RECORD.version || !equalBytes(got.value, RECORD.value)) throw new RotFailure("another record was read");
+      if (got?.version !== RECORD.version || !equalBytes(got.value, RECORD.value))
+        throw new RotFailure("another record was read");
     }
   };
   await flipAll(run, liar, "bit of a sealed block, raw", hexOf(rawRoot), reading(rawRoot, raw));
@@ -72,7 +73,14 @@ async function rotPassphraseCosts(run: BodiesRun): Promise<void> {
   const header = Buffer.from((await liar.store.getRecord(repository.id, REPOSITORY_HEADER_KEY))?.body ?? []);
   const from = header.indexOf('"derivation":{"N"');
   const bytes = { from, to: header.indexOf('"salt"', from) };
-  await flipAll(run, liar, "bit of a passphrase's costs", REPOSITORY_HEADER_KEY, () => openWithAll(liar.store, repository, [PASSPHRASE]), bytes);
+  await flipAll(
+    run,
+    liar,
+    "bit of a passphrase's costs",
+    REPOSITORY_HEADER_KEY,
+    () => openWithAll(liar.store, repository, [PASSPHRASE]),
+    bytes,
+  );
 }
 
 /** A store that answers with another body than it was given. */

@@ -126,7 +126,14 @@ export class NodeIndex {
     for await (const [key, { type, version, offset, bodyBytes, ...found }] of this.records(records.from, records.to)) {
       if (!equalBytes(found.packId, packId)) continue;
       const { repositoryId, keyText } = decodeIndexRecordKey(key);
-      yield { type, repositoryId: Buffer.from(repositoryId), id: blake3(Buffer.from(keyText, "latin1")), version, offset, bodyBytes };
+      yield {
+        type,
+        repositoryId: Buffer.from(repositoryId),
+        id: blake3(Buffer.from(keyText, "latin1")),
+        version,
+        offset,
+        bodyBytes,
+      };
     }
   }
 

@@ -149,7 +149,9 @@ async function recoverPack(packs: PackStore, index: NodeIndex, catalog: PackCata
   if (hasGap || scannedBytes < pack.indexedBytes) found.push(...(await hiddenEntries(index, pack, found, endBytes)));
   const kept = found.filter((record) => record.offset < endBytes).sort((a, b) => a.offset - b.offset);
   // What surely was whole once stays known, so that no later start takes its damage for its absence.
-  const named = kept.filter(({ damaged, wasAcknowledged, type }) => !damaged || wasAcknowledged || type === RECORD_TYPE_TOMBSTONE);
+  const named = kept.filter(
+    ({ damaged, wasAcknowledged, type }) => !damaged || wasAcknowledged || type === RECORD_TYPE_TOMBSTONE,
+  );
   const footerBytes = encodePackFooter(named);
   // The last record may lack its padding, which is zero anyway.
   await packs.truncate(name, Math.min(endBytes, sizeBytes));

@@ -62,7 +62,12 @@ export interface Refusals {
  * a write that was cut off; then an earlier one counts as its absence.
  */
 export async function readAll(store: BlockStore, { blocks, records }: Content, mayBeTorn = false): Promise<Refusals> {
-  const refused = { blocks: [] as SealedBlock[], records: [] as string[], absent: [] as SealedBlock[], absentRecords: [] as string[] };
+  const refused = {
+    blocks: [] as SealedBlock[],
+    records: [] as string[],
+    absent: [] as SealedBlock[],
+    absentRecords: [] as string[],
+  };
   for (const block of blocks) {
     const got = await coded(store.get(TEST_REPOSITORY, [block.id]));
     if (got instanceof CodedError) refused.blocks.push(block);
@@ -104,10 +109,10 @@ async function coded<T>(work: Promise<T>): Promise<T | CodedError> {
 }
 
 /**
- * RotFailure unless the store has everything and counts it as present. `mayBeTorn`: it may have missed deletions, which no read spreads: the
- * other nodes outvote it.
+ * RotFailure unless the store has everything and counts it as present. `mayBeTorn`: it may have missed deletions, which no read spreads, and
+ * answers whether it did: the other nodes outvote it.
  */
-export async function expectWhole(store: BlockStore, content: Content, when: string, mayBeTorn = false): Promise<void> {
+export async function expectWhole(store: BlockStore, content: Content, when: string, mayBeTorn = false): Promise<boolean> {
   const { blocks, records, absent, absentRecords } = await readAll(store, content, mayBeTorn);
   const isDeletion = (key: string) => content.records.some((one) => one.key === key && one.text === undefined);
   if (blocks.length + records.length + absent.length > 0 || !absentRecords.every(isDeletion)) {
@@ -120,6 +125,7 @@ export async function expectWhole(store: BlockStore, content: Content, when: str
     content.blocks.map(({ id }) => id),
   );
   if (there.includes(false)) throw new RotFailure(`${when}: a block is not counted as present`);
+  return absentRecords.length > 0;
 }
 
 export async function scrubbed(store: StorageEngine): Promise<ScrubFinding[]> {
