@@ -62,8 +62,11 @@ export async function rotBits(run: BitRun): Promise<void> {
       flipBit(rotten.packs.raw(pack), bit);
       try {
         const others = hasTornWrites(start) || bit % 2 === 0 ? good : good.slice(0, 1);
-        const keep = bit % 3 === 0 ? "nothing" : "all";
-        const outcome = await surviveRot(rotten, others, SMALL, keep, hasTornWrites(start));
+        const mayBeTorn = hasTornWrites(start);
+        const outcome = await surviveRot(rotten, others, SMALL, {
+          mayBeTorn,
+          then: { keep: bit % 3 === 0 ? "nothing" : "all", mayBeTorn },
+        });
         run.tally.count(start.kind, { unusedBytes: unused.get(bit >>> 3), ...outcome });
       } catch (error) {
         run.onFailure(`${start.kind}: bit ${bit} of ${bits}: ${error instanceof RotFailure ? error.message : inspect(error)}`);
@@ -85,15 +88,13 @@ export async function goodNode(content: Content): Promise<StorageEngine> {
 
 /**
  * Starts the node, reads it, scrubs it, reads it through a cluster with `good`, and puts again what it says it does not have. RotFailure if any
- * answer on the way is wrong, or if it does not have everything then, or not after one more start, over its index if that is kept. What it
- * may miss is a deletion, with `mayBeTorn`.
+ * answer on the way is wrong, or if it does not have everything then, or not after one more start, as `then` says.
  */
 export async function surviveRot(
   rotten: NodeMachine,
   good: readonly BlockStore[],
   content: Content,
-  keepThen: "all" | "nothing",
-  mayBeTorn: boolean,
+  { mayBeTorn, then }: Survival,
 ): Promise<Partial<RotOutcome> & Pick<RotOutcome, "isDetected" | "isRepaired">> {
   const store = await rotten.open();
   const refused = await readAll(store, content, mayBeTorn);
@@ -103,10 +104,17 @@ export async function surviveRot(
   await readThroughCluster(store, good, content);
   await putAbsent(store, refused);
   const missesNow = await expectWhole(store, content, "after the repair", mayBeTorn);
-  const next = await rotten.restart("kept", keepThen).open();
-  const missesThen = await expectWhole(next, content, "at the next start", mayBeTorn);
+  const next = await rotten.restart("kept", then.keep).open();
+  const missesThen = await expectWhole(next, content, "at the next start", then.mayBeTorn);
   if (!missesNow && !missesThen) return { isDetected, isRepaired: true };
   return { isDetected: false, isRepaired: true, unusedBytes: "a deletion, which the other nodes outvote" };
+}
+
+interface Survival {
+  /** What was written last may be taken for a write that was cut off, and a deletion be missed. */
+  readonly mayBeTorn: boolean;
+  /** The start after the repair. */
+  readonly then: { readonly keep: "all" | "nothing"; readonly mayBeTorn: boolean };
 }
 
 /** A read repairs copies that are damaged, not blocks that a node never heard of; those are put again. */

@@ -30,7 +30,7 @@ interface Target {
   readonly records: readonly ScannedRecord[];
   /** Bytes that nothing depends on. */
   readonly unused: ReadonlyMap<number, string>;
-  /** A pack of the same size with other content. */
+  /** A pack with other content. */
   readonly other: Buffer;
 }
 
@@ -47,7 +47,7 @@ const DAMAGES: Readonly<Record<string, (next: Next, target: Target) => Promise<s
     return undefined;
   },
   "4 KiB of another pack": async (next, { bytes, other }) => {
-    const at = sectorOf(next, bytes);
+    const at = sectorOf(next, bytes.length < other.length ? bytes : other);
     other.copy(bytes, at, at, at + SECTOR_BYTES);
     return undefined;
   },
@@ -101,7 +101,10 @@ export async function rotLarge(run: LargeRun): Promise<void> {
       const mayBeTorn = hasTornWrites({ sealed: false, keep });
       try {
         const others = mayBeTorn || next(2) === 0 ? good : good.slice(0, 1);
-        const outcome = await surviveRot(rotten, others, content, next(2) === 0 ? "all" : "nothing", mayBeTorn);
+        // The index may be all that knows of a deletion in a part that is gone.
+        const keepThen = next(2) === 0 ? "all" : "nothing";
+        const then = { keep: keepThen, mayBeTorn: mayBeTorn || keepThen === "nothing" } as const;
+        const outcome = await surviveRot(rotten, others, content, { mayBeTorn, then });
         run.tally.count(kind, { unusedBytes: unusedHit, ...outcome });
       } catch (error) {
         run.onFailure(`${kind}: number ${n}, index ${keep}: ${error instanceof RotFailure ? error.message : inspect(error)}`);
