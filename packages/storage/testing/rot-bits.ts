@@ -65,7 +65,7 @@ export async function rotBits(run: BitRun): Promise<void> {
         const mayBeTorn = hasTornWrites(start);
         const outcome = await surviveRot(rotten, others, SMALL, {
           mayBeTorn,
-          then: { keep: bit % 3 === 0 ? "nothing" : "all", mayBeTorn },
+          next: { keep: bit % 3 === 0 ? "nothing" : "all", mayBeTorn },
         });
         run.tally.count(start.kind, { unusedBytes: unused.get(bit >>> 3), ...outcome });
       } catch (error) {
@@ -88,13 +88,13 @@ export async function goodNode(content: Content): Promise<StorageEngine> {
 
 /**
  * Starts the node, reads it, scrubs it, reads it through a cluster with `good`, and puts again what it says it does not have. RotFailure if any
- * answer on the way is wrong, or if it does not have everything then, or not after one more start, as `then` says.
+ * answer on the way is wrong, or if it does not have everything then, or not after one more start, as `next` says.
  */
 export async function surviveRot(
   rotten: NodeMachine,
   good: readonly BlockStore[],
   content: Content,
-  { mayBeTorn, then }: Survival,
+  { mayBeTorn, next }: Survival,
 ): Promise<Partial<RotOutcome> & Pick<RotOutcome, "isDetected" | "isRepaired">> {
   const store = await rotten.open();
   const refused = await readAll(store, content, mayBeTorn);
@@ -104,8 +104,8 @@ export async function surviveRot(
   await readThroughCluster(store, good, content);
   await putAbsent(store, refused);
   const missesNow = await expectWhole(store, content, "after the repair", mayBeTorn);
-  const next = await rotten.restart("kept", then.keep).open();
-  const missesThen = await expectWhole(next, content, "at the next start", then.mayBeTorn);
+  const again = await rotten.restart("kept", next.keep).open();
+  const missesThen = await expectWhole(again, content, "at the next start", next.mayBeTorn);
   if (!missesNow && !missesThen) return { isDetected, isRepaired: true };
   return { isDetected: false, isRepaired: true, unusedBytes: "a deletion, which the other nodes outvote" };
 }
@@ -114,7 +114,7 @@ interface Survival {
   /** What was written last may be taken for a write that was cut off, and a deletion be missed. */
   readonly mayBeTorn: boolean;
   /** The start after the repair. */
-  readonly then: { readonly keep: "all" | "nothing"; readonly mayBeTorn: boolean };
+  readonly next: { readonly keep: "all" | "nothing"; readonly mayBeTorn: boolean };
 }
 
 /** A read repairs copies that are damaged, not blocks that a node never heard of; those are put again. */
