@@ -79,11 +79,14 @@ export interface BlockStore {
 
   /**
    * Stores a record durably. Versions only grow: a lower or equal version with other bytes is RECORD_CONFLICT;
-   * the same version with the same bytes succeeds (a repeat).
+   * the same version with the same bytes succeeds (a repeat), also in place of a damaged copy of itself.
    */
   putRecord(scope: Scope, record: StoredRecord): Promise<void>;
 
-  /** The record of the highest version, or undefined if there is none or it was deleted. */
+  /**
+   * The record of the highest version, or undefined if there is none or it was deleted. Throws RECORD_CORRUPT (`elsewhere`) for one that is
+   * here but damaged; its facts name `record` (the key, or its digest in hex) and `version`. So does `listRecords`, for one of them.
+   */
   getRecord(repositoryId: RepositoryId, key: string, options?: RecordsRead): Promise<StoredRecord | undefined>;
 
   /** All records whose key starts with `prefix`, in key order. Deleted ones are left out. */

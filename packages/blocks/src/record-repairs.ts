@@ -1,6 +1,6 @@
 /**
- * Read repair of records: the newest version that a read found is put to the replicas that it asked and that miss it, be it a record or a
- * deletion. So what lost its copies with a node has them again, and a deletion that one replica missed reaches it.
+ * Read repair of records: the newest version that a read found is put to the replicas that it asked and that miss it or have it damaged, be it a
+ * record or a deletion. So what lost its copies with a node has them again, and a deletion that one replica missed reaches it.
  *
  * Whoever starts a repair has heard of every deletion that was acknowledged: too few nodes were silent to hide one. A version that no
  * quorum took may be spread, too: nobody was told that it failed for good, and once it was read it stays. Repairs run in the background,
@@ -17,6 +17,8 @@ const REPAIRS_MAX = 64;
 export interface ReplicaCopy {
   readonly node: StoreNode;
   readonly record: StoredRecord | undefined;
+  /** Of a record that it has damaged. */
+  readonly damagedVersion?: bigint | undefined;
 }
 
 export class RecordRepairs {
@@ -35,9 +37,9 @@ export class RecordRepairs {
 
   /** Starts what `newest` needs. `copies`: of the replicas of its key that answered, and of no other node. Never throws. */
   start(repositoryId: RepositoryId, newest: StoredRecord, copies: readonly ReplicaCopy[]): void {
-    for (const { node, record } of copies) {
+    for (const { node, record, damagedVersion = 0n } of copies) {
       // Another body of the same version stays until the next version: no store replaces it.
-      if (record && record.version >= newest.version) continue;
+      if ((record && record.version >= newest.version) || damagedVersion > newest.version) continue;
       const name = `${node.id} ${repositoryId} ${newest.key}`;
       if (this.#running.size >= REPAIRS_MAX) return;
       if (!this.#running.has(name)) this.#running.set(name, this.#repair(name, node, repositoryId, newest));

@@ -1,6 +1,6 @@
 import { blake3 } from "@permafrost/crypto";
 import { placementOver } from "@permafrost/placement";
-import { utf8 } from "@permafrost/std";
+import { CodedError, toHex, utf8 } from "@permafrost/std";
 import { describe, expect, it, vi } from "vitest";
 import { at, cluster, down, scope } from "../testing/cluster.ts";
 import { codedErrorOf, TEST_REPOSITORY, testScope } from "../testing/suite.ts";
@@ -233,6 +233,50 @@ describe("repairing records on reads", () => {
       await vi.waitFor(async () => expect((await held(made)).filter((one) => one !== undefined)).toHaveLength(6));
     });
   }
+
+  describe("that are damaged", () => {
+    const corrupt = (name: string, version: string) =>
+      new CodedError("RECORD_CORRUPT", "damaged", { facts: { record: name, version }, retry: "elsewhere" });
+    const digest = toHex(blake3(utf8(key)));
+
+    for (const [method, read] of reads) {
+      it.each([
+        [3, key],
+        [2, key],
+        [2, digest],
+      ])(`puts them again to one of %i replicas, found by ${method} as %s`, async (count, name) => {
+        const made = cluster(count, { replicas: count });
+        const rotten = at(made.memories, 0);
+        for (const memory of made.memories.slice(1)) await memory.putRecord(scope, record(2n, "two"));
+        rotten.failNext(corrupt(name, "2"));
+        expect(await read(made.store)).toBeTruthy();
+        await vi.waitFor(async () => expect(await held(made)).toEqual(Array(count).fill("2 two")));
+      });
+
+      it(`leaves alone what is newer or nobody's, found by ${method}`, async () => {
+        const made = cluster(3);
+        for (const index of [1, 2]) await at(made.memories, index).putRecord(scope, record(2n, "two"));
+        // A quorum has version 2: nobody was told of a version 3.
+        for (const error of [corrupt(key, "3"), new CodedError("RECORD_CORRUPT", "damaged")]) {
+          at(made.memories, 0).failNext(error);
+          expect(await read(made.store)).toBeTruthy();
+          await aMoment();
+          expect(await held(made)).toEqual([undefined, "2 two", "2 two"]);
+        }
+      });
+
+      it(`are an error when no whole copy may be the newest, found by ${method}`, async () => {
+        const made = cluster(3, { replicas: 2 });
+        const [first, second] = placementOver(made.nodes).place(blake3(utf8(`${TEST_REPOSITORY}/${key}`)), 2);
+        const [rotten, old] = [first, second].map((id) => made.memories[made.nodes.findIndex((node) => node.id === id)]);
+        for (const before of [[], [record(1n, "one")]]) {
+          for (const one of before) await old?.putRecord(scope, one);
+          rotten?.failNext(corrupt(key, "2"));
+          expect((await codedErrorOf(read(made.store))).code).toBe("RECORD_CORRUPT");
+        }
+      });
+    }
+  });
 
   it("repairs a bounded number of records at a time, and the rest by later reads; close waits for them", async () => {
     const gate = Promise.withResolvers<void>();

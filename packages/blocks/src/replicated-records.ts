@@ -5,13 +5,13 @@
  * The newest version that any node has is the record, even if one node alone has it: the others may have lost theirs. A deletion is a version,
  * too, and an acknowledged one is on a quorum, so that a node which missed it meets a newer version than its own. While so many nodes do
  * not answer that they could hold all of a quorum, a list fails, and a record that is found may turn out to be deleted; a committed one never
- * hides. Nodes that a key no longer belongs to are still read, and get its deletion. What a read finds that some replicas miss, it
- * puts to them: `record-repairs.ts`.
+ * hides. Nodes that a key no longer belongs to are still read, and get its deletion. What a read finds that some replicas miss, or have
+ * damaged, it puts to them: `record-repairs.ts`. A version that is damaged wherever it is, is an error: never an absence, nor an older one.
  */
 
 import { blake3 } from "@permafrost/crypto";
 import type { RepositoryId } from "@permafrost/model";
-import { type Clock, CodedError, compareBytes, utf8 } from "@permafrost/std";
+import { type Clock, CodedError, compareBytes, toHex, utf8 } from "@permafrost/std";
 import type { BlockStore, RecordsRead, Scope, StoredRecord } from "./block-store.ts";
 import { checkRecord, checkRecordKey, checkRepositoryId, checkScope } from "./checks.ts";
 import { type Answer, type Cluster, isRefusal, nodesUnavailable, quorumLost, type StoreNode } from "./cluster.ts";
@@ -84,13 +84,18 @@ export class ReplicatedRecords {
     if (refusal) throw refusal;
     const copies = values.filter((record) => record !== undefined);
     const newest = copies.length === 0 ? undefined : newestOf(copies);
+    const damaged = answers.flatMap((answer) => ("error" in answer ? damagedCopy(answer, key) : []));
+    const lost = damaged.find(({ damagedVersion }) => damagedVersion > (newest?.version ?? 0n));
+    if (lost && !this.#isTaken(newest, copies)) throw lost.error;
     if (newest === undefined) {
       if (failures.size >= this.#quorum) throw nodesUnavailable("getRecord", failures);
       return undefined;
     }
     if (failures.size < this.#quorum) {
       const near = answers.filter((answer) => replicas.includes(answer.node));
-      const known = near.flatMap((answer) => ("error" in answer ? [] : { node: answer.node, record: answer.value }));
+      const known = near.flatMap((answer) =>
+        "error" in answer ? damagedCopy(answer, key) : [{ node: answer.node, record: answer.value }],
+      );
       this.#repairs.start(repositoryId, newest, known);
     }
     return newest.deleted && !withDeleted ? undefined : newest;
@@ -98,9 +103,8 @@ export class ReplicatedRecords {
 
   async list(repositoryId: RepositoryId, prefix: string, { withDeleted = false }: RecordsRead = {}): Promise<StoredRecord[]> {
     checkRepositoryId(repositoryId);
-    const { heard } = await this.#askAll("listRecords", (store) =>
-      store.listRecords(repositoryId, prefix, { withDeleted: true }),
-    );
+    const answers = await this.#askAll("listRecords", (store) => store.listRecords(repositoryId, prefix, { withDeleted: true }));
+    const { heard, failures } = answers;
     const byKey = new Map<string, Map<StoreNode, StoredRecord>>();
     for (const { node, value } of heard) {
       for (const record of value) {
@@ -108,15 +112,19 @@ export class ReplicatedRecords {
         byKey.set(record.key, copies.set(node, record));
       }
     }
-    const answered = heard.map(({ node }) => node);
-    return [...byKey]
-      .map(([key, copies]) => {
-        const newest = newestOf([...copies.values()]);
-        this.#repairs.start(repositoryId, newest, this.#copiesOf(repositoryId, key, answered, copies));
-        return newest;
-      })
-      .filter(({ deleted }) => withDeleted || !deleted)
-      .sort((a, b) => (a.key < b.key ? -1 : 1));
+    const newest = [...byKey].map(([key, copies]) => {
+      const one = newestOf([...copies.values()]);
+      this.#repairs.start(repositoryId, one, this.#copiesOf(repositoryId, key, answers, copies));
+      return one;
+    });
+    // A node that has one record damaged lists none: the others must have that one.
+    for (const error of failures.values()) {
+      const version = error.code === "RECORD_CORRUPT" ? damagedVersionOf(error) : undefined;
+      const there = newest.find(({ key }) => isOf(error, key));
+      const copies = [...(byKey.get(there?.key ?? "")?.values() ?? [])];
+      if (version !== undefined && version > (there?.version ?? 0n) && !this.#isTaken(there, copies)) throw error;
+    }
+    return newest.filter(({ deleted }) => withDeleted || !deleted).sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   /** Lists all until no replica misses anything that it takes; how many copies that made. */
@@ -143,11 +151,14 @@ export class ReplicatedRecords {
   #copiesOf(
     repositoryId: RepositoryId,
     key: string,
-    answered: readonly StoreNode[],
+    { heard, failures }: Heard<unknown>,
     copies: ReadonlyMap<StoreNode, StoredRecord>,
   ): ReplicaCopy[] {
-    const replicas = this.#replicasOf(repositoryId, key).filter((node) => answered.includes(node));
-    return replicas.map((node) => ({ node, record: copies.get(node) }));
+    return this.#replicasOf(repositoryId, key).flatMap((node): ReplicaCopy[] => {
+      const error = failures.get(node.id);
+      if (error) return damagedCopy({ node, error }, key);
+      return heard.some((answer) => answer.node === node) ? [{ node, record: copies.get(node) }] : [];
+    });
   }
 
   #replicasOf(repositoryId: RepositoryId, key: string): StoreNode[] {
@@ -193,12 +204,33 @@ export class ReplicatedRecords {
     if (values.length < this.#quorum) throw quorumLost(operation, this.#quorum, failures);
   }
 
+  /** Whether a quorum has this version: then no later one was acknowledged. */
+  #isTaken(record: StoredRecord | undefined, copies: readonly StoredRecord[]): boolean {
+    return record !== undefined && copies.filter(({ version }) => version === record.version).length >= this.#quorum;
+  }
+
   /** Whether a quorum answered, and all of it with the same version. */
   #isAgreed(answers: readonly Answer<StoredRecord | undefined>[]): boolean {
     const { values } = split(answers);
     const versions = new Set(values.map((record) => record?.version));
     return values.length >= this.#quorum && versions.size === 1 && values[0] !== undefined;
   }
+}
+
+/** The version that a RECORD_CORRUPT names. */
+function damagedVersionOf({ facts }: CodedError): bigint | undefined {
+  return /^\d{1,20}$/.test(String(facts.version)) ? BigInt(String(facts.version)) : undefined;
+}
+
+/** Whether it is of this key: a node that lost the key too names its digest. */
+function isOf({ facts }: CodedError, key: string): boolean {
+  return facts.record === key || facts.record === toHex(blake3(utf8(key)));
+}
+
+/** The copy of `key` on a node that calls it damaged; nothing if its error is another one. */
+function damagedCopy({ node, error }: { readonly node: StoreNode; readonly error: CodedError }, key: string) {
+  const damagedVersion = error.code === "RECORD_CORRUPT" && isOf(error, key) ? damagedVersionOf(error) : undefined;
+  return damagedVersion === undefined ? [] : [{ node, record: undefined, damagedVersion, error }];
 }
 
 function split<T>(answers: readonly Answer<T>[]): { values: T[]; failures: Map<string, CodedError> } {

@@ -15,6 +15,7 @@ import type { BlockStore, Scope, SealedBlock } from "../src/block-store.ts";
 import { pruningSuite } from "./pruning-suite.ts";
 
 export { condemn, listed, pagesOf, sweep } from "./pruning-suite.ts";
+export { flipBit, RotFailure, type RotOutcome, type RotRow, RotTally } from "./rot-tally.ts";
 
 export interface OpenedStore {
   readonly store: BlockStore;

@@ -24,7 +24,11 @@ export function kvError(error: unknown, directory: string): CodedError {
       cause: error,
     });
   }
-  if (codes.includes("LEVEL_CORRUPTION") || /corrupt|does not exist|missing files/i.test(message)) {
+  if (
+    codes.includes("LEVEL_CORRUPTION") ||
+    /corrupt|does not exist|missing files/i.test(message) ||
+    OWN_FILE_GONE.test(message)
+  ) {
     return new CodedError("KV_CORRUPT", "the key-value store is damaged", {
       facts,
       hint: "It can be rebuilt from the packs.",
@@ -34,5 +38,8 @@ export function kvError(error: unknown, directory: string): CodedError {
   if (codes.length > 0 && codes.every((code) => CLOSED_CODES.has(code))) return kvClosed();
   return new CodedError("KV_FAILED", "the key-value store failed", { facts, cause: error });
 }
+
+/** LevelDB calls it an I/O error when a file that it counts on is not there. */
+const OWN_FILE_GONE = /\/(MANIFEST-\d+|\d+\.(ldb|sst|log)): No such file/;
 
 const CLOSED_CODES = new Set(["LEVEL_DATABASE_NOT_OPEN", "LEVEL_ITERATOR_NOT_OPEN", "LEVEL_ABORTED", "LEVEL_STATUS_NOT_OPEN"]);

@@ -42,6 +42,14 @@ describe("LevelDB", () => {
     await kv.close();
   });
 
+  it("calls a store damaged whose manifest is gone", async () => {
+    await (await openLevelKv(directory)).close();
+    for (const file of await readdir(directory)) if (file.startsWith("MANIFEST")) await rm(join(directory, file));
+    await expect(openLevelKv(directory)).rejects.toMatchObject({ code: "KV_CORRUPT" });
+    await destroyLevelKv(directory);
+    await (await openLevelKv(directory)).close();
+  });
+
   it("names other failures KV_FAILED with their reason", async () => {
     const file = join(directory, "file");
     await writeFile(file, "");

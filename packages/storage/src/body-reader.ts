@@ -18,7 +18,12 @@ import type { PackCatalog } from "./pack-catalog.ts";
 
 export type ReadRecord =
   | { readonly ok: true; readonly header: RecordHeader; readonly body: Buffer; readonly digest: Uint8Array }
-  | { readonly ok: false; readonly reason: string };
+  | {
+      readonly ok: false;
+      readonly reason: string;
+      /** Of the body that was there, as far as the header keeps it, if the header is whole. */
+      readonly lostDigest?: Uint8Array;
+    };
 
 /** One read spans at most this much, gaps included. */
 const SPAN_BYTES_MAX = 4 * 1024 * 1024;
@@ -103,7 +108,7 @@ function checkedRecord(bytes: Buffer, at: number, location: IndexLocation): Read
   const body = bytes.subarray(start, start + header.bodyBytes);
   const digest = blake3(body);
   if (body.length !== header.bodyBytes || !recordBodyMatches(header, digest)) {
-    return { ok: false, reason: "its body does not match its digest" };
+    return { ok: false, reason: "its body does not match its digest", lostDigest: header.bodyDigest };
   }
   return { ok: true, header, body, digest };
 }

@@ -1,7 +1,8 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { TEST_REPOSITORY, testBlock, testScope } from "@permafrost/blocks/testing";
+import { flipBit, TEST_REPOSITORY, testBlock, testScope } from "@permafrost/blocks/testing";
+import { blake3 } from "@permafrost/crypto";
 import { encodeIndexMark, indexBlockKey, indexMarkKey, indexRecordKey } from "@permafrost/format";
 import { CodedError, fromHex, fromUtf8, toHex, utf8 } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -54,6 +55,13 @@ function flip(machine: NodeMachine, pack: string, id: Uint8Array, behind: number
   const at = bytes.indexOf(id) - 32;
   bytes[at + behind] = (bytes[at + behind] ?? 0) ^ 1;
   return at;
+}
+
+/** Where the header of the record's second version starts. */
+function newestHeaderAt(machine: NodeMachine, pack: string): number {
+  const bytes = machine.packs.raw(pack);
+  const keyDigest = blake3(utf8("session/1"));
+  return bytes.indexOf(keyDigest, bytes.indexOf(keyDigest) + 1) - 32;
 }
 
 describe("a damaged pack", () => {
@@ -149,9 +157,65 @@ describe("a damaged pack", () => {
     bytes[at] = (bytes[at] ?? 0) ^ 1;
     expect(await codeOf(store.getRecord(TEST_REPOSITORY, "session/1"))).toBe("RECORD_CORRUPT");
     expect(await codeOf(store.listRecords(TEST_REPOSITORY, "session/"))).toBe("RECORD_CORRUPT");
-    expect(await codeOf(store.putRecord(scope, { key: "session/1", version: 2n, body: utf8("two") }))).toBe("RECORD_CORRUPT");
     await store.putRecord(scope, { key: "session/1", version: 3n, body: utf8("three") });
     expect((await store.getRecord(TEST_REPOSITORY, "session/1"))?.version).toBe(3n);
+  });
+
+  it.each([
+    ["body", 135],
+    ["header", 70],
+  ])("with a damaged record takes the same one again: %s", async (what, behind) => {
+    const { machine, store, pack } = await filled(true);
+    flipBit(machine.packs.raw(pack), 8 * (newestHeaderAt(machine, pack) + behind));
+    const error = CodedError.from(await store.getRecord(TEST_REPOSITORY, "session/1").catch((reason) => reason));
+    expect([error.code, error.facts.record, error.facts.version]).toEqual(["RECORD_CORRUPT", "session/1", "2"]);
+    const put = (version: bigint, text: string) => store.putRecord(scope, { key: "session/1", version, body: utf8(text) });
+    expect(await codeOf(put(1n, "one"))).toBe("RECORD_CONFLICT");
+    if (what === "body") expect(await codeOf(put(2n, "2wo"))).toBe("RECORD_CONFLICT");
+    await put(2n, "two");
+    expect(await codeOf(put(2n, "2wo"))).toBe("RECORD_CONFLICT");
+    for (const keep of ["all", "nothing"] as const) {
+      const again = await machine.restart("kept", keep).open();
+      expect(fromUtf8((await again.getRecord(TEST_REPOSITORY, "session/1"))?.body ?? utf8(""))).toBe("two");
+    }
+  });
+
+  it("with a damaged deletion does not bring the record back, nor call it lost", async () => {
+    const { machine, store } = await filled(false);
+    await store.deleteRecord(scope, "session/1", 3n);
+    const pack = (await machine.packs.list())[0]?.name ?? "";
+    const bytes = machine.packs.raw(pack);
+    flipBit(bytes, 8 * bytes.lastIndexOf("session/1"));
+    await store.put(scope, [testBlock("behind it")]);
+    for (const [machineThen, isKept] of [
+      [machine.restart("kept", "all"), true],
+      [machine.restart("kept", "nothing"), false],
+    ] as const) {
+      const then = await machineThen.open();
+      expect(await then.getRecord(TEST_REPOSITORY, "session/1")).toBeUndefined();
+      expect(await then.listRecords(TEST_REPOSITORY, "")).toEqual([]);
+      expect(await then.listRepositories()).toEqual([]);
+      expect(await codeOf(then.putRecord(scope, { key: "session/1", version: 3n, body: utf8("3") }))).toBe("RECORD_CONFLICT");
+      if (isKept) expect((await findings(then)).map(({ kind }) => kind)).toEqual(["record"]);
+      await then.close();
+      const later = await machineThen.restart("kept", "nothing").open();
+      expect(await later.listRecords(TEST_REPOSITORY, "")).toEqual([]);
+    }
+  });
+
+  it("that was open is sealed with the names of what its index knew and nobody finds any more", async () => {
+    const { machine, pack } = await filled(false);
+    for (const id of [a.id, c.id]) flip(machine, pack, id, 70);
+    flipBit(machine.packs.raw(pack), 8 * (newestHeaderAt(machine, pack) + 70));
+    const after = machine.restart("kept", "all");
+    const store = await after.open();
+    expect((await findings(store)).map(({ kind }) => kind)).toEqual(["record", "record", "record"]);
+    await store.close();
+    const anew = await after.restart("kept", "nothing").open();
+    expect(await codeOf(anew.get(TEST_REPOSITORY, [a.id]))).toBe("BLOCK_CORRUPT");
+    expect(await codeOf(anew.get(TEST_REPOSITORY, [c.id]))).toBe("BLOCK_CORRUPT");
+    expect(await codeOf(anew.getRecord(TEST_REPOSITORY, "session/1"))).toBe("RECORD_CORRUPT");
+    expect((await anew.get(TEST_REPOSITORY, [b.id]))[0]?.body.length).toBe(600);
   });
 
   it("that is gone when the node starts is reported, and its blocks are not counted as present", async () => {

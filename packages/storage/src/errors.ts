@@ -12,6 +12,8 @@ export interface DamagedPlace {
   readonly pack: string;
   readonly offset: number;
   readonly reason: string;
+  /** Of a record. */
+  readonly version?: string;
 }
 
 export function storeClosed(): CodedError {

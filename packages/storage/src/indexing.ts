@@ -15,6 +15,7 @@ import {
   indexBlockKey,
   indexRecordKey,
   RECORD_TYPE_BLOCK,
+  RECORD_TYPE_TOMBSTONE,
 } from "@permafrost/format";
 import type { KvOperation } from "@permafrost/kv";
 import type { PackStore } from "@permafrost/packs";
@@ -121,7 +122,8 @@ async function recordOperations(
     const here: IndexRecord = { ...location(packId, one), version: one.version, type: one.type };
     const keyText = one.damaged ? undefined : (one.keyText ?? (await readKeyText(packs, catalog, here)));
     if (keyText === undefined) {
-      if (!one.damaged || one.wasAcknowledged) index.lost.note(one.repositoryId, one.id, here);
+      const isDeletion = one.type === RECORD_TYPE_TOMBSTONE;
+      if (!one.damaged || one.wasAcknowledged || isDeletion) index.lost.note(one.repositoryId, one.id, here);
       continue;
     }
     const key = indexRecordKey(one.repositoryId, keyText);

@@ -3,18 +3,20 @@
  * header names them, and their bytes cannot be read. A key that may be theirs must not be called absent.
  *
  * In memory only. A pack with such a record stays unsealed for the index, so that every start reads it again and finds
- * them, or finds them readable. A later version of the record makes up for it. Of a pack that the index never knew and
+ * them, or finds them readable. A later version of the record makes up for it, or the same one put again. A lost deletion is still known
+ * for what it is: all it says but its key's text is the header and the footer. Of a pack that the index never knew and
  * of which a part cannot be read, nothing is known: while there is one, no key can be called absent.
  */
 
 import { blake3 } from "@permafrost/crypto";
-import type { IndexLocation } from "@permafrost/format";
+import { type IndexLocation, RECORD_TYPE_TOMBSTONE, type RecordType } from "@permafrost/format";
 import type { RepositoryId } from "@permafrost/model";
 import { toHex } from "@permafrost/std";
 import { indexUnavailable } from "./errors.ts";
 
 export interface LostRecord extends IndexLocation {
   readonly version: bigint;
+  readonly type: RecordType;
 }
 
 export class LostRecords {
@@ -57,8 +59,10 @@ export class LostRecords {
     return this.#packs.has(pack) || this.#unreadPacks.has(pack);
   }
 
+  /** Those of which something else than a deletion is lost. */
   repositories(): RepositoryId[] {
-    return [...this.#lost.keys()];
+    const isRecord = ({ type }: LostRecord) => type !== RECORD_TYPE_TOMBSTONE;
+    return [...this.#lost].flatMap(([repository, lost]) => ([...lost.values()].some(isRecord) ? [repository] : []));
   }
 
   /** The lost record of this key, if it is newer than the `version` that is there. */
@@ -67,12 +71,13 @@ export class LostRecords {
     return lost !== undefined && (version === undefined || lost.version > version) ? lost : undefined;
   }
 
-  /** Those of a repository that no record in `there` makes up for; by digest of the key, in hex. */
+  /** Those of a repository, but for deletions, that no record in `there` makes up for; by digest of the key, in hex. */
   remaining(
     repositoryId: RepositoryId,
     there: Iterable<{ readonly key: string; readonly version: bigint }>,
   ): Map<string, LostRecord> {
-    const lost = new Map(this.#lost.get(repositoryId));
+    const all = [...(this.#lost.get(repositoryId) ?? [])];
+    const lost = new Map(all.filter(([, { type }]) => type !== RECORD_TYPE_TOMBSTONE));
     for (const { key, version } of lost.size === 0 ? [] : there) {
       const digest = digestOf(key);
       if ((lost.get(digest)?.version ?? 0n) <= version) lost.delete(digest);

@@ -8,22 +8,26 @@
  * for one that never was.
  */
 
+import { blake3 } from "@permafrost/crypto";
 import {
   decodeIndexBlock,
   decodeIndexMark,
   decodeIndexPack,
   decodeIndexRecord,
+  decodeIndexRecordKey,
   encodeIndexMark,
   encodeIndexPack,
+  type FooterEntry,
   type IndexLocation,
   type IndexPack,
   type IndexRecord,
   indexMarkKey,
   indexPackKey,
   indexRange,
+  RECORD_TYPE_BLOCK,
 } from "@permafrost/format";
 import type { Kv, KvOperation } from "@permafrost/kv";
-import { CodedError, toHex } from "@permafrost/std";
+import { CodedError, equalBytes, toHex } from "@permafrost/std";
 import { LostRecords } from "./lost-records.ts";
 
 const FORMAT_MARK = indexMarkKey("format");
@@ -107,6 +111,30 @@ export class NodeIndex {
       if (page.length === count) break;
     }
     return page;
+  }
+
+  /** All that lies in the pack, as far as the index says; it reads the whole index. */
+  async *entriesIn(packId: Uint8Array): AsyncGenerator<FooterEntry> {
+    const [blocks, records] = [indexRange("block"), indexRange("record")];
+    for await (const [key, value] of this.#kv.range(blocks.from, blocks.to)) {
+      const found = decodeIndexBlock(key, value);
+      if (!found || !equalBytes(found.packId, packId)) continue;
+      const { offset, bodyBytes } = found;
+      const [repositoryId, id] = [Buffer.from(key.subarray(1, 17)), Buffer.from(key.subarray(17))];
+      yield { type: RECORD_TYPE_BLOCK, repositoryId, id, version: 0n, offset, bodyBytes };
+    }
+    for await (const [key, { type, version, offset, bodyBytes, ...found }] of this.records(records.from, records.to)) {
+      if (!equalBytes(found.packId, packId)) continue;
+      const { repositoryId, keyText } = decodeIndexRecordKey(key);
+      yield {
+        type,
+        repositoryId: Buffer.from(repositoryId),
+        id: blake3(Buffer.from(keyText, "latin1")),
+        version,
+        offset,
+        bodyBytes,
+      };
+    }
   }
 
   /** What the index knows of packs, by hex id. An entry whose checksum fails is left out: that pack is read again. */

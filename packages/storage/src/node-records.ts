@@ -3,6 +3,8 @@
  *
  * Two writers of one record take turns by key. A version once acknowledged is never followed by a lower one. What may be
  * here but cannot be read is an error, never an absence: a damaged record, one whose key is lost, a pack that was not read.
+ * A damaged record may be put again: with the bytes it had, as far as its header still says which; so a good replica repairs it.
+ * A deletion is in its header, so damage of its body takes nothing away.
  */
 
 import type { Scope, StoredRecord } from "@permafrost/blocks";
@@ -59,23 +61,32 @@ export class NodeRecords {
       if (!record) index.lost.checkAllRead();
       return [record, index.lost.newerThan(repositoryId, key, record?.version)] as const;
     });
-    if (lost) throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, key, lost, "it cannot be read");
-    if (!found || (found.type === RECORD_TYPE_TOMBSTONE && !withDeleted)) return undefined;
+    const deleted =
+      lost?.type === RECORD_TYPE_TOMBSTONE ? lost : found?.type === RECORD_TYPE_TOMBSTONE && !lost ? found : undefined;
+    if (deleted) return withDeleted ? deletionOf(key, deleted.version) : undefined;
+    if (lost) throw this.#corrupt(repositoryId, key, lost, "it cannot be read");
+    if (!found) return undefined;
     return (await this.#readStored(repositoryId, [{ key, record: found }]))[0];
   }
 
   /** In order of key. RECORD_CORRUPT, INDEX_UNAVAILABLE. */
   async list(repositoryId: RepositoryId, prefix: string, withDeleted: boolean): Promise<StoredRecord[]> {
     const from = indexRecordKey(fromHex(repositoryId), prefix);
+    const deleted: StoredRecord[] = [];
     const found = await this.#index.ask(async (index) => {
       await this.#checkNoneLost(repositoryId, index);
       const live: { key: string; record: IndexRecord }[] = [];
       for await (const [key, record] of index.records(from, after(from))) {
-        if (withDeleted || record.type === RECORD_TYPE_RECORD) live.push({ key: recordKeyText(key), record });
+        const keyText = recordKeyText(key);
+        // A record that is lost is none; a deletion that is lost is one.
+        const lost = index.lost.newerThan(repositoryId, keyText, record.version);
+        if (!lost && record.type === RECORD_TYPE_RECORD) live.push({ key: keyText, record });
+        else deleted.push(deletionOf(keyText, lost?.version ?? record.version));
       }
       return live;
     });
-    return this.#readStored(repositoryId, found);
+    const records = await this.#readStored(repositoryId, found);
+    return withDeleted ? [...records, ...deleted].sort((a, b) => (a.key < b.key ? -1 : 1)) : records;
   }
 
   /** Those that have a record. INDEX_UNAVAILABLE. */
@@ -88,8 +99,9 @@ export class NodeRecords {
       for (let more = true; more; ) {
         more = false;
         for await (const [key, record] of index.records(from, to)) {
-          if (record.type !== RECORD_TYPE_RECORD) continue;
           const repository = Buffer.from(key.subarray(0, 17));
+          const isDeleted = index.lost.newerThan(toHex(repository.subarray(1)), recordKeyText(key), record.version) !== undefined;
+          if (record.type !== RECORD_TYPE_RECORD || isDeleted) continue;
           found.push(toHex(repository.subarray(1)));
           from = after(repository);
           more = true;
@@ -113,8 +125,10 @@ export class NodeRecords {
         return [known, index.lost.newerThan(scope.repositoryId, record.key, known?.version)] as const;
       });
       // A lost record may be put again, or followed, but not be taken back.
-      if (lost && record.version < lost.version) throw recordConflict(record, lost.version);
-      if (stored && record.version <= stored.version) return this.#checkRepeat(scope, record, type, stored, digest);
+      if (lost && (record.version < lost.version || (record.version === lost.version && type !== lost.type))) {
+        throw recordConflict(record, lost.version);
+      }
+      if (stored && record.version <= stored.version && (await this.#isRepeat(record, type, stored, digest))) return;
       await this.#commits.admit();
       await this.#commits.add([
         {
@@ -132,12 +146,14 @@ export class NodeRecords {
     });
   }
 
-  /** RECORD_CONFLICT unless `record` is what is stored. */
-  async #checkRepeat(scope: Scope, record: StoredRecord, type: 2 | 3, stored: IndexRecord, digest: Uint8Array): Promise<void> {
+  /** Whether `record` is stored whole; false if it makes up for a damaged copy of itself. RECORD_CONFLICT if it is neither. */
+  async #isRepeat(record: StoredRecord, type: 2 | 3, stored: IndexRecord, digest: Uint8Array): Promise<boolean> {
     if (record.version === stored.version && type === stored.type) {
       const [read] = await readRecords(this.#packs, this.#catalog, [stored]);
-      if (read?.ok && equalBytes(read.digest, digest)) return;
-      if (read && !read.ok) throw this.#corrupt(type, scope.repositoryId, record.key, stored, read.reason);
+      if (read?.ok && equalBytes(read.digest, digest)) return true;
+      if (read?.ok === false && (!read.lostDigest || equalBytes(read.lostDigest, digest.subarray(0, read.lostDigest.length)))) {
+        return false;
+      }
     }
     throw recordConflict(record, stored.version);
   }
@@ -150,7 +166,7 @@ export class NodeRecords {
     const from = indexRecordKey(fromHex(repositoryId), "");
     for await (const [key, { version }] of index.records(from, after(from))) there.push({ key: recordKeyText(key), version });
     for (const [digest, lost] of index.lost.remaining(repositoryId, there)) {
-      throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, digest, lost, "it cannot be read");
+      throw this.#corrupt(repositoryId, digest, lost, "it cannot be read");
     }
   }
 
@@ -166,18 +182,25 @@ export class NodeRecords {
     return wanted.map(({ key, record }, i) => {
       const read = reads[i];
       if (read?.ok && read.header.version === record.version && read.body.toString("latin1", 0, read.header.keyBytes) === key) {
-        const body = read.body.subarray(read.header.keyBytes);
-        return { key, version: record.version, body, ...(record.type === RECORD_TYPE_TOMBSTONE ? { deleted: true } : {}) };
+        return { key, version: record.version, body: read.body.subarray(read.header.keyBytes) };
       }
       const reason = read?.ok === false ? read.reason : "another record lies there";
-      throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, key, record, reason);
+      throw this.#corrupt(repositoryId, key, record, reason);
     });
   }
 
-  #corrupt(type: 2 | 3, repositoryId: string, name: string, location: IndexLocation, reason: string): CodedError {
-    const pack = toHex(location.packId);
-    return corrupt(type, { nodeId: this.#nodeId, repositoryId, name, pack, offset: location.offset, reason });
+  #corrupt(repositoryId: string, name: string, record: IndexLocation & { readonly version: bigint }, reason: string): CodedError {
+    const { packId, offset, version } = record;
+    return corrupt(RECORD_TYPE_RECORD, {
+      ...{ nodeId: this.#nodeId, repositoryId, name, pack: toHex(packId), offset, reason },
+      version: String(version),
+    });
   }
+}
+
+/** It is all in the header and the index: a damaged body takes nothing away. */
+function deletionOf(key: string, version: bigint): StoredRecord {
+  return { key, version, body: new Uint8Array(0), deleted: true };
 }
 
 /** The first key behind every key that starts with `prefix`. */

@@ -5,11 +5,19 @@
  * record by record; then cut behind its last whole record, sealed, synced, and only then indexed. A footer may reach the disk before
  * the bodies it names, so bodies that nobody was told are durable are read before they count as present. Before anything found is
  * indexed it is synced: after a mere process crash it may so far be in memory only. Every step may be repeated
- * after a crash in the middle. Damage between whole records is left in place, never cut away. A pack of which a part
- * could not be read is left as it is and read again by the next start: what cannot be read may still be there.
+ * after a crash in the middle. Damage between whole records, and of what the index counted as durable, is left in place, never
+ * cut away, and the new footer names what the index still knows to lie there. A pack of which a part could not be read is
+ * left as it is and read again by the next start: what cannot be read may still be there.
  */
 
-import { encodePackFooter, type FooterEntry, PACK_HEADER_BYTES, RECORD_TYPE_BLOCK, recordBytes } from "@permafrost/format";
+import {
+  encodePackFooter,
+  type FooterEntry,
+  PACK_HEADER_BYTES,
+  RECORD_TYPE_BLOCK,
+  RECORD_TYPE_TOMBSTONE,
+  recordBytes,
+} from "@permafrost/format";
 import type { PackStore } from "@permafrost/packs";
 import { CodedError, fromHex, mapPool, toHex } from "@permafrost/std";
 import { type FoundRecord, indexFound } from "./indexing.ts";
@@ -110,15 +118,17 @@ async function recoverPack(packs: PackStore, index: NodeIndex, catalog: PackCata
     return "sealed";
   }
   const found: FoundRecord[] = [];
-  let endBytes = PACK_HEADER_BYTES;
-  let isRead = true;
+  let [endBytes, scannedBytes] = [PACK_HEADER_BYTES, PACK_HEADER_BYTES];
+  let [isRead, hasGap] = [true, false];
   const onUnreadable = () => {
     isRead = false;
   };
   for await (const record of scanRecords(packs, name, sizeBytes, onUnreadable)) {
     const { intact, ...entry } = record;
     found.push({ ...entry, damaged: !intact, wasAcknowledged: record.offset < pack.indexedBytes });
-    if (intact) endBytes = record.offset + recordBytes(record.bodyBytes);
+    if (record.offset !== scannedBytes) hasGap = true;
+    scannedBytes = record.offset + recordBytes(record.bodyBytes);
+    if (intact) endBytes = scannedBytes;
   }
   if (!isRead) {
     if (pack.indexedBytes === 0) index.lost.noteUnread(name);
@@ -129,15 +139,20 @@ async function recoverPack(packs: PackStore, index: NodeIndex, catalog: PackCata
     await index.change(async () => ({ operations: [open] }), { sync: true });
     return "left";
   }
-  const kept = found.filter((record) => record.offset < endBytes);
-  if (kept.length === 0) {
+  if (!found.some(({ damaged }) => !damaged)) {
     // An index that is new cannot say whether anything in it was acknowledged: people may want to look at it.
     if (sizeBytes > PACK_HEADER_BYTES) await packs.quarantine(name);
     else await packs.delete(name);
     return "set aside";
   }
-  const whole = kept.filter((record) => !record.damaged);
-  const footerBytes = encodePackFooter(whole);
+  endBytes = Math.max(endBytes, Math.min(pack.indexedBytes, sizeBytes));
+  if (hasGap || scannedBytes < pack.indexedBytes) found.push(...(await hiddenEntries(index, pack, found, endBytes)));
+  const kept = found.filter((record) => record.offset < endBytes).sort((a, b) => a.offset - b.offset);
+  // What surely was whole once stays known, so that no later start takes its damage for its absence.
+  const named = kept.filter(
+    ({ damaged, wasAcknowledged, type }) => !damaged || wasAcknowledged || type === RECORD_TYPE_TOMBSTONE,
+  );
+  const footerBytes = encodePackFooter(named);
   // The last record may lack its padding, which is zero anyway.
   await packs.truncate(name, Math.min(endBytes, sizeBytes));
   const padding = Buffer.alloc(Math.max(0, endBytes - sizeBytes));
@@ -145,6 +160,23 @@ async function recoverPack(packs: PackStore, index: NodeIndex, catalog: PackCata
   await packs.sync(name);
   await indexSealed(packs, index, catalog, name, endBytes + footerBytes.length, kept);
   return endBytes < sizeBytes ? "cut" : "sealed";
+}
+
+/** What the index knows to lie in the pack and a scan did not come upon: its header is damaged. */
+async function hiddenEntries(
+  index: NodeIndex,
+  { name, indexedBytes }: UnreadPack,
+  found: readonly FoundRecord[],
+  endBytes: number,
+): Promise<FoundRecord[]> {
+  const hidden: FoundRecord[] = [];
+  const seen = new Set(found.map(({ offset }) => offset));
+  for await (const entry of index.entriesIn(fromHex(name))) {
+    const { offset, bodyBytes } = entry;
+    if (seen.has(offset) || offset >= indexedBytes || offset + recordBytes(bodyBytes) > endBytes) continue;
+    hidden.push({ ...entry, damaged: true, wasAcknowledged: true });
+  }
+  return hidden;
 }
 
 /** The entries of a footer; those the index did not count as durable are marked damaged unless their bodies are whole. */
