@@ -94,6 +94,8 @@ class ObjectPacks implements ObjectPackStore {
     this.#epoch = await claimPrefix(this.#bucket, last, who, this.#random);
     // Anew: only what is seen after the claim is all there is.
     this.#packs = undefined;
+    this.#made = 0;
+    this.#unnamed.clear();
     return this.#epoch;
   }
 
@@ -228,6 +230,8 @@ class ObjectPacks implements ObjectPackStore {
       await this.#bucket.put(segmentKey(pack.folder, place), body);
     } catch (error) {
       pack.isBroken = true;
+      pack.tail = [];
+      pack.tailBytes = 0;
       throw packError(error, "sync", name);
     }
     pack.pieces = addSegment(pack.pieces, { ...place, sizeBytes: body.length });
