@@ -34,6 +34,16 @@ async function contents(packs: ObjectPackStore): Promise<Record<string, string>>
   return all;
 }
 
+/** A bucket in which no object may be replaced. */
+function neverTwice() {
+  const bucket = memoryBucket({
+    onCall: (call, key, at) => {
+      if (call === "put" && at === "before" && bucket.objects.has(key)) throw new Error(`${key} is put again`);
+    },
+  });
+  return bucket;
+}
+
 packStoreSuite("object", async () => ({ packs: await next(memoryBucket(), { capacityBytes: 1 << 20 }) }));
 packStoreSuite("object over S3", async () => {
   const server = await startS3Server();
@@ -43,11 +53,7 @@ packStoreSuite("object over S3", async () => {
 
 describe("object packs", () => {
   it("put one object for each sync, none for what is not synced, and never one twice", async () => {
-    const bucket = memoryBucket({
-      onCall: (call, key, at) => {
-        if (call === "put" && at === "before" && bucket.objects.has(key)) throw new Error(`${key} is put again`);
-      },
-    });
+    const bucket = neverTwice();
     const packs = await next(bucket);
     await packs.create("a");
     for (const part of ["one ", "two ", "three "]) await packs.append("a", await packs.sizeBytes("a"), [utf8(part)]);
@@ -69,7 +75,7 @@ describe("object packs", () => {
   it("are the same for the next owner after any history of appends, cuts, syncs and owners", async () => {
     for (let seed = 1; seed <= 60; seed++) {
       const draw = numbers(seed);
-      const bucket = memoryBucket();
+      const bucket = neverTwice();
       let packs = await next(bucket);
       const synced = new Map<string, string>();
       const now = new Map<string, string>();
@@ -279,6 +285,21 @@ describe("two gateways on one prefix", () => {
       // The last call of all may be the check that came in time.
       if (failure !== undefined) expect(failure).toMatchObject({ code: "PACK_FENCED" });
     }
+  });
+
+  it("sees after its claim what it had not seen before, and counts its packs anew", async () => {
+    const bucket = memoryBucket();
+    const first = await next(bucket);
+    const packs = openObjectPacks(bucket, { clock });
+    expect(await contents(packs)).toEqual({});
+    await write(first, "a", "one");
+    await packs.claim(await packs.owner(), who);
+    expect(await contents(packs)).toEqual({ a: "one" });
+    await write(packs, "b", "two");
+    await packs.claim(await packs.owner(), who);
+    await write(packs, "c", "three");
+    bucket.listingLagChanges = 1000;
+    expect(await contents(await next(bucket))).toEqual({ a: "one", b: "two", c: "three" });
   });
 
   it("that claim at once: one of them gets it", async () => {
