@@ -135,6 +135,57 @@ describe("a gateway that is gone", () => {
     }
   }, 60_000);
 
+  it("at whatever call of its bucket it ended: its successor has all it acknowledged, before and after a prune", async () => {
+    for (let endsAt = 1, isOver = false; !isOver; endsAt += 2) {
+      const bucket = memoryBucket();
+      let calls = 0;
+      const mortal = bucket.client({
+        onCall: (call, key, at) => {
+          // Each call counts twice: ended before it was applied, or after.
+          if (++calls >= endsAt) throw bucketError({ operation: call, key, status: 403, reason: `ended ${at} it` });
+        },
+      });
+      const kept = new Map<string, ReturnType<typeof testBlock>>();
+      const told = (group: readonly ReturnType<typeof testBlock>[]) => {
+        for (const block of group) kept.set(block.id.toString(), block);
+      };
+      let first: StorageEngine | undefined;
+      try {
+        first = await open(mortal, { packBytesMax: 3000 });
+        for (let n = 0; n < 4; n++) {
+          const group = [testBlock(`keep ${n}`, 700), testBlock(`drop ${n}`, 900)];
+          await first.put(scope, group);
+          told(group);
+        }
+        const doomed = Array.from({ length: 4 }, (_, n) => testBlock(`drop ${n}`, 900));
+        for (const { id } of doomed) kept.delete(id.toString());
+        await condemn(
+          first,
+          1,
+          doomed.map(({ id }) => id),
+        );
+        await sweep(first, 3, 2);
+        const last = [testBlock("last", 300)];
+        await first.put(scope, last);
+        told(last);
+        isOver = calls < endsAt;
+      } catch (error) {
+        if (!CodedError.is(error)) throw error;
+      }
+      bucket.listingLagChanges = endsAt % 23;
+      const second = await open(bucket, {}, true);
+      const blocks = [...kept.values()];
+      const got = await second.get(
+        TEST_REPOSITORY,
+        blocks.map(({ id }) => id),
+      );
+      const lost = blocks.filter((block, i) => Buffer.compare(got[i]?.body ?? Buffer.of(), block.body) !== 0);
+      expect(lost.length, `ended at ${endsAt}`).toBe(0);
+      await second.close();
+      await first?.close();
+    }
+  }, 60_000);
+
   it("is not asked for, if it was the same directory or ended in order", async () => {
     const bucket = memoryBucket();
     const directory = newDirectory();
@@ -256,6 +307,8 @@ describe("an object store that fails", () => {
     fail(true);
     for (const seed of ["c", "d"]) expect((await codedErrorOf(store.put(scope, [testBlock(seed)]))).code).toBe(code);
     expect(await store.confirm(scope, [testBlock("c").id])).toEqual([false]);
+    await expectAll(store);
+    await store.rebuildIndex();
     await expectAll(store);
     fail(false);
     await store.put(scope, [testBlock("c")]);

@@ -57,7 +57,7 @@ export const storageNodeConfig = z.strictObject({
         .min(8 * MIB)
         .max(4096 * MIB)
         .default(256 * MIB),
-      /** Free bytes of the disk that blocks leave alone; below it the node answers STORE_FULL. Default: one pack and 5 % of the disk. */
+      /** Free bytes of the disk, or of `capacityBytes`, that blocks leave alone; below it the node answers STORE_FULL. Default: one pack and 5 %. */
       reserveBytes: z.int().min(0).exactOptional(),
     })
     .default({ packBytes: 256 * MIB }),

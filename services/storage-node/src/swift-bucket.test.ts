@@ -6,7 +6,7 @@ import { type ObjectBucket, openObjectPacks } from "@permafrost/packs";
 import { objectBucketSuite, packStoreSuite } from "@permafrost/packs/testing";
 import { systemRandom, utf8 } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type FakeCloud, type FaultAction, startFakeCloud } from "../../../test/fakes/openstack/index.ts";
+import { type Call, type FakeCloud, type FaultAction, startFakeCloud } from "../../../test/fakes/openstack/index.ts";
 import { openBucket } from "./open-bucket.ts";
 import { swiftBucket } from "./swift-bucket.ts";
 
@@ -55,6 +55,17 @@ describe("Swift", () => {
     const { fake, bucket } = opened;
     fake.faults.add({ match: { service: "object", method: "PUT" }, times: 99, action });
     await expect(bucket.put("a", utf8("a"))).rejects.toMatchObject({ code, facts: { operation: "put" } });
+  });
+
+  it("is told the MD5 of what it gets", async () => {
+    const { fake, bucket } = opened;
+    let etag: string | undefined;
+    const hook = (call: Call) => {
+      etag = call.header("etag");
+    };
+    fake.faults.add({ match: { service: "object", method: "PUT" }, action: { hook } });
+    await bucket.put("a", utf8("abc"));
+    expect(etag).toBe("900150983cd24fb0d6963f7d28e17f72");
   });
 
   it("is asked again when an answer is lost or a body breaks off, and a token is renewed", async () => {
