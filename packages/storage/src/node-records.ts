@@ -52,7 +52,7 @@ export class NodeRecords {
   }
 
   /** Undefined if there is none, or it was deleted. RECORD_CORRUPT, INDEX_UNAVAILABLE. */
-  async get(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined> {
+  async get(repositoryId: RepositoryId, key: string, withDeleted: boolean): Promise<StoredRecord | undefined> {
     const indexKey = indexRecordKey(fromHex(repositoryId), key);
     const [found, lost] = await this.#index.ask(async (index) => {
       const record = await index.recordAt(indexKey);
@@ -60,18 +60,18 @@ export class NodeRecords {
       return [record, index.lost.newerThan(repositoryId, key, record?.version)] as const;
     });
     if (lost) throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, key, lost, "it cannot be read");
-    if (!found || found.type === RECORD_TYPE_TOMBSTONE) return undefined;
+    if (!found || (found.type === RECORD_TYPE_TOMBSTONE && !withDeleted)) return undefined;
     return (await this.#readStored(repositoryId, [{ key, record: found }]))[0];
   }
 
   /** In order of key. RECORD_CORRUPT, INDEX_UNAVAILABLE. */
-  async list(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
+  async list(repositoryId: RepositoryId, prefix: string, withDeleted: boolean): Promise<StoredRecord[]> {
     const from = indexRecordKey(fromHex(repositoryId), prefix);
     const found = await this.#index.ask(async (index) => {
       await this.#checkNoneLost(repositoryId, index);
       const live: { key: string; record: IndexRecord }[] = [];
       for await (const [key, record] of index.records(from, after(from))) {
-        if (record.type === RECORD_TYPE_RECORD) live.push({ key: recordKeyText(key), record });
+        if (withDeleted || record.type === RECORD_TYPE_RECORD) live.push({ key: recordKeyText(key), record });
       }
       return live;
     });
@@ -166,7 +166,8 @@ export class NodeRecords {
     return wanted.map(({ key, record }, i) => {
       const read = reads[i];
       if (read?.ok && read.header.version === record.version && read.body.toString("latin1", 0, read.header.keyBytes) === key) {
-        return { key, version: record.version, body: read.body.subarray(read.header.keyBytes) };
+        const body = read.body.subarray(read.header.keyBytes);
+        return { key, version: record.version, body, ...(record.type === RECORD_TYPE_TOMBSTONE ? { deleted: true } : {}) };
       }
       const reason = read?.ok === false ? read.reason : "another record lies there";
       throw this.#corrupt(RECORD_TYPE_RECORD, repositoryId, key, record, reason);

@@ -7,6 +7,9 @@ import { CodedError } from "@permafrost/std";
 import { type ObjectStorage, openStorage } from "@permafrost/storage";
 import { type PacksConfig, type StorageNodeConfig, storageNodeConfig } from "./config.ts";
 import { openBucket } from "./open-bucket.ts";
+import { scrubPeriodically } from "./scrubbing.ts";
+
+const HOUR_MS = 3_600_000;
 
 export interface StorageNodeOptions {
   /** Makes the index anew from the packs before serving. */
@@ -35,6 +38,11 @@ export async function startStorageNode(
   if (options.rebuildIndex) {
     logger.info("Making the index anew from the packs");
     await store.rebuildIndex();
+  }
+  const { everyHours, bytesPerSecondMax } = config.scrub;
+  if (everyHours > 0) {
+    const scrubbing = scrubPeriodically(store, { everyMs: everyHours * HOUR_MS, bytesPerSecondMax }, logger);
+    await lifecycle.onStop("scrub", () => scrubbing.stop());
   }
   const server = await startServer({
     listen: config.listen,
