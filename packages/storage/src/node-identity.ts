@@ -3,9 +3,10 @@
  * another node is refused rather than mixed in. A lost node.json is made again from the packs.
  */
 
-import { open, readFile, rename } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CodedError, canonicalJson } from "@permafrost/std";
+import { writeWhole } from "./whole-file.ts";
 
 const FILE = "node.json";
 
@@ -28,19 +29,5 @@ export async function readNodeId(directory: string): Promise<string | undefined>
 
 /** Writes the node's id durably; a crash leaves the whole file or none. */
 export async function writeNodeId(directory: string, nodeId: string): Promise<void> {
-  const temporary = join(directory, `${FILE}.new`);
-  const file = await open(temporary, "w", 0o600);
-  try {
-    await file.writeFile(`${canonicalJson({ format: 1, nodeId })}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, join(directory, FILE));
-  const folder = await open(directory, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await writeWhole(directory, FILE, `${canonicalJson({ format: 1, nodeId })}\n`);
 }

@@ -2,8 +2,9 @@
  * Appends batches to the one open pack and makes them durable: write, sync the pack, sync the directory when the pack
  * is new, then one synced change of the index (FORMAT.md A3). Batches come one at a time.
  *
- * A write that fails leaves the pack as it was: it is cut back, or no longer written to. A sync or an index change that
- * fails ends all writing (`onBroken`): what the disk then has is unknown until the node starts again and reads it.
+ * A write that fails leaves the pack as it was: it is cut back, or no longer written to. So does a sync of which the store says that it
+ * concerns this pack alone; the next batch begins another pack. Any other sync, or an index change, that fails ends all writing
+ * (`onBroken`): what the disk then has is unknown until the node starts again and reads it.
  */
 
 import {
@@ -83,7 +84,7 @@ export class PackWriter {
     return this.#open && { name: this.#open.name, entries: this.#open.entries };
   }
 
-  /** Stores the records durably and indexes them. STORE_FULL, STORE_READ_ONLY. */
+  /** Stores the records durably and indexes them. STORE_FULL, STORE_READ_ONLY, PACK_UNREACHABLE. */
   async write(records: readonly PendingRecord[]): Promise<void> {
     const pack = this.#open ?? this.#newPack();
     const laid = layOut(pack, records, this.#parts);
@@ -91,10 +92,7 @@ export class PackWriter {
     if (full) laid.parts.push(encodePackFooter([...pack.entries, ...laid.entries]));
     const sizeBytes = pack.sizeBytes + laid.parts.reduce((sum, part) => sum + part.length, 0);
     await this.#append(pack, laid.parts);
-    await this.#orBroken("a pack could not be synced", async () => {
-      await this.#parts.packs.sync(pack.name);
-      if (pack.sizeBytes === 0) await this.#parts.packs.syncDirectory();
-    });
+    await this.#sync(pack);
     this.#parts.catalog.set(pack.name, sizeBytes, full);
     const operations = laid.entries.map((entry, i) => indexOperation(pack.id, entry, records[i] as PendingRecord));
     operations.push(this.#packOperation(pack, full, sizeBytes));
@@ -114,7 +112,7 @@ export class PackWriter {
     const footer = encodePackFooter(pack.entries);
     const sizeBytes = pack.sizeBytes + footer.length;
     await this.#append(pack, [footer]);
-    await this.#orBroken("a pack could not be synced", () => this.#parts.packs.sync(pack.name));
+    await this.#sync(pack);
     this.#parts.catalog.set(pack.name, sizeBytes, true);
     this.#open = undefined;
     const sealed = this.#packOperation(pack, true, sizeBytes);
@@ -142,9 +140,22 @@ export class PackWriter {
     } catch (error) {
       await this.#undo(pack);
       if (CodedError.is(error, "PACK_NO_SPACE")) throw storeFull({});
-      const reason = `a pack could not be written: ${CodedError.from(error).message}`;
-      this.#parts.onBroken(reason);
-      throw storeReadOnly(reason);
+      throw this.#broken("a pack could not be written", error);
+    }
+  }
+
+  async #sync(pack: OpenPack): Promise<void> {
+    const { packs } = this.#parts;
+    try {
+      await packs.sync(pack.name);
+      if (pack.sizeBytes === 0) await packs.syncDirectory();
+    } catch (error) {
+      const isFull = CodedError.is(error, "PACK_NO_SPACE");
+      if (!isFull && !CodedError.is(error, "PACK_UNREACHABLE")) throw this.#broken("a pack could not be synced", error);
+      // It stays unsealed until the node starts again.
+      this.#open = undefined;
+      await this.#undo(pack);
+      throw isFull ? storeFull({}) : error;
     }
   }
 
@@ -163,10 +174,14 @@ export class PackWriter {
     try {
       await work();
     } catch (error) {
-      const reason = `${what}: ${CodedError.from(error).message}`;
-      this.#parts.onBroken(reason);
-      throw storeReadOnly(reason);
+      throw this.#broken(what, error);
     }
+  }
+
+  #broken(what: string, error: unknown): CodedError {
+    const reason = `${what}: ${CodedError.from(error).message}`;
+    this.#parts.onBroken(reason);
+    return storeReadOnly(reason);
   }
 }
 

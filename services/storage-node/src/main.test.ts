@@ -4,13 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codedErrorOf, TEST_REPOSITORY, testBlock, testScope } from "@permafrost/blocks/testing";
+import { S3_TEST_CREDENTIALS, startS3Server } from "@permafrost/packs/testing";
 import { openChannel, remoteBlockStore, type TlsFiles } from "@permafrost/rpc";
 import { testAuthority } from "@permafrost/rpc/testing";
 import { Lifecycle, loadConfig } from "@permafrost/runtime";
 import { toHex, utf8 } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { storageNodeConfig } from "./config.ts";
-import { startStorageNode } from "./main.ts";
+import { type StorageNodeOptions, startStorageNode } from "./main.ts";
 
 const token = "a-token-of-the-cluster-for-tests";
 const scope = testScope();
@@ -38,7 +39,7 @@ function write(settings: object = {}): string {
   return file;
 }
 
-async function start(settings: object = {}, options: { rebuildIndex?: boolean } = {}) {
+async function start(settings: object = {}, options: StorageNodeOptions = {}) {
   const lifecycle = new Lifecycle();
   running.push(lifecycle);
   const config = loadConfig(storageNodeConfig, write(settings), { env: {}, envPrefix: "TEST_" });
@@ -90,6 +91,11 @@ describe("a storage node", () => {
       { storage: { packBytes: 1 } },
       { storage: { reserveBytes: -1 } },
       { tls: { certFile: "x" } },
+      { packs: { kind: "tape" } },
+      { packs: { kind: "disk", prefix: "a" } },
+      { packs: { kind: "s3", endpoint: "ftp://x", bucket: "b", prefix: "p", accessKeyId: "k", secretKeyFile: "token" } },
+      { packs: { kind: "swift", container: "c", prefix: "../p" } },
+      { packs: { kind: "swift", container: "c" } },
     ]) {
       expect((await codedErrorOf(start(settings))).code).toBe("CONFIG_INVALID");
     }
@@ -118,6 +124,64 @@ describe("a storage node", () => {
     ] as const) {
       expect((await codedErrorOf(stranger.confirm(scope, ids))).code).toBe(code);
       await stranger.close();
+    }
+  });
+});
+
+describe("a storage node with its packs in a bucket", () => {
+  async function s3() {
+    const server = await startS3Server();
+    writeFileSync(join(folder, "secret"), `${S3_TEST_CREDENTIALS.secretAccessKey}\n`, { mode: 0o600 });
+    const { accessKeyId, region } = S3_TEST_CREDENTIALS;
+    const packs = {
+      kind: "s3",
+      endpoint: server.url,
+      region,
+      bucket: "bucket",
+      prefix: "node-1",
+      accessKeyId,
+      secretKeyFile: "secret",
+    };
+    return { server, packs };
+  }
+
+  it("keeps everything there, for itself and for the one that takes over", async () => {
+    const { server, packs } = await s3();
+    try {
+      const first = await start({ packs });
+      const store = remoteBlockStore({ address: first.address, token });
+      await store.put(scope, blocks);
+      expect([...server.objects.keys()].filter((key) => !key.startsWith("node-1/"))).toEqual([]);
+      expect((await codedErrorOf(start({ packs, dataDirectory: "other" }))).code).toBe("STORE_OWNED");
+      const second = await start({ packs, dataDirectory: "other" }, { takeOver: true });
+      const other = remoteBlockStore({ address: second.address, token });
+      const got = await other.get(TEST_REPOSITORY, ids);
+      expect(got.map((block) => block && toHex(block.digest))).toEqual(blocks.map((block) => toHex(block.digest)));
+      expect((await other.status())[0]?.nodeId).toBe((await store.status())[0]?.nodeId);
+      expect((await codedErrorOf(store.put(scope, [testBlock("late")]))).code).toBe("STORE_READ_ONLY");
+      for (const one of [store, other]) await one.close();
+      for (const one of [first, second]) expect(await one.stop()).toEqual([]);
+    } finally {
+      await server.close();
+    }
+  });
+
+  it("says what is wrong with its secrets, and never what they are", async () => {
+    const { server, packs } = await s3();
+    try {
+      writeFileSync(join(folder, "wrong"), "not-the-secret-of-this-store\n", { mode: 0o600 });
+      for (const [setting, code] of [
+        [{ secretKeyFile: "wrong" }, "PACK_DENIED"],
+        [{ secretKeyFile: "absent" }, "TOKEN_FILE_UNREADABLE"],
+        [{ bucket: "absent" }, "PACK_DENIED"],
+        [{ caFile: "absent" }, "CONFIG_INVALID"],
+      ] as const) {
+        const error = await codedErrorOf(start({ packs: { ...packs, ...setting } }));
+        expect(error.code).toBe(code);
+        expect(JSON.stringify([error.message, error.facts, error.hint])).not.toMatch(/not-the-secret|a-secret/);
+      }
+    } finally {
+      await server.close();
     }
   });
 });

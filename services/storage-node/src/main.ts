@@ -1,11 +1,12 @@
-/** A storage node as a process: one directory of packs with its index, served as BlockService. It knows no key. */
+/** A storage node as a process: packs, in its directory or in a bucket, with their index, served as BlockService. It knows no key. */
 
 import { parseArgs } from "node:util";
 import { blockService, startServer } from "@permafrost/rpc";
 import { checkListen, createLogger, type Lifecycle, loadConfig, readEnvironment, runService } from "@permafrost/runtime";
 import { CodedError } from "@permafrost/std";
-import { openStorage } from "@permafrost/storage";
-import { type StorageNodeConfig, storageNodeConfig } from "./config.ts";
+import { type ObjectStorage, openStorage } from "@permafrost/storage";
+import { type PacksConfig, type StorageNodeConfig, storageNodeConfig } from "./config.ts";
+import { openBucket } from "./open-bucket.ts";
 import { scrubPeriodically } from "./scrubbing.ts";
 
 const HOUR_MS = 3_600_000;
@@ -13,6 +14,8 @@ const HOUR_MS = 3_600_000;
 export interface StorageNodeOptions {
   /** Makes the index anew from the packs before serving. */
   readonly rebuildIndex?: boolean;
+  /** Packs in a bucket may be taken from a node that did not end in order. */
+  readonly takeOver?: boolean;
 }
 
 /** Starts a storage node; returns where it listens. Parts are stopped by `lifecycle`: first the server, then the store. */
@@ -24,10 +27,12 @@ export async function startStorageNode(
   checkListen(config);
   const logger = createLogger({ name: config.name ?? "storage-node", level: config.log.level });
   const { packBytes, reserveBytes } = config.storage;
+  const objects = await objectStorage(config.packs, options.takeOver ?? false);
   const store = await openStorage({
     directory: config.dataDirectory,
     packBytesMax: packBytes,
     ...(reserveBytes === undefined ? {} : { keepFreeBytes: reserveBytes }),
+    ...(objects === undefined ? {} : { objects }),
   });
   await lifecycle.onStop("store", () => store.close());
   if (options.rebuildIndex) {
@@ -53,20 +58,29 @@ export async function startStorageNode(
   return { address: server.address };
 }
 
-/** `storage-node --config FILE [--rebuild-index]`. */
+async function objectStorage(packs: PacksConfig, takeOver: boolean): Promise<ObjectStorage | undefined> {
+  const bucket = await openBucket(packs);
+  if (bucket === undefined || packs.kind === "disk") return undefined;
+  return { bucket, takeOver, ...(packs.capacityBytes === undefined ? {} : { capacityBytes: packs.capacityBytes }) };
+}
+
+/** `storage-node --config FILE [--rebuild-index] [--take-over]`. */
 export async function main(argv: readonly string[]): Promise<void> {
   await runService(
     async (lifecycle) => {
       const { values } = parseArgs({
         args: [...argv],
-        options: { config: { type: "string" }, "rebuild-index": { type: "boolean" } },
+        options: { config: { type: "string" }, "rebuild-index": { type: "boolean" }, "take-over": { type: "boolean" } },
       });
       if (values.config === undefined) throw new CodedError("USAGE", "A storage node needs --config FILE");
       const config = loadConfig(storageNodeConfig, values.config, {
         env: readEnvironment(),
         envPrefix: "PERMAFROST_STORAGE_NODE_",
       });
-      await startStorageNode(config, lifecycle, { rebuildIndex: values["rebuild-index"] ?? false });
+      await startStorageNode(config, lifecycle, {
+        rebuildIndex: values["rebuild-index"] ?? false,
+        takeOver: values["take-over"] ?? false,
+      });
     },
     { name: "storage-node" },
   );

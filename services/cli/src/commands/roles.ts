@@ -37,13 +37,18 @@ export function addRoleCommands(program: Command, bind: Bind): void {
       .description(description)
       .requiredOption("--config <file>", "configuration file (YAML)")
       .addOption(new Option("--with-parent").hideHelp());
-    if (name === "storage-node") role.option("--rebuild-index", "make the index anew from the packs, then run");
+    if (name === "storage-node") {
+      role
+        .option("--rebuild-index", "make the index anew from the packs, then run")
+        .option("--take-over", "take packs in a bucket from a node that will not come back");
+    }
     bind(role, [], async (run, _args, command) => {
-      const flags = command.opts<{ config: string; withParent?: boolean; rebuildIndex?: boolean }>();
+      const flags = command.opts<{ config: string; withParent?: boolean; rebuildIndex?: boolean; takeOver?: boolean }>();
       if (flags.withParent) endWithParent();
       const { main } = await load();
       const argv = ["--config", resolve(run.context.cwd, flags.config)];
       if (flags.rebuildIndex) argv.push("--rebuild-index");
+      if (flags.takeOver) argv.push("--take-over");
       const code = await main(argv);
       return code === undefined || code === 0 ? EXIT.ok : EXIT.failed;
     });
