@@ -64,17 +64,14 @@ export const storageNodeConfig = z.strictObject({
   /** Reading all packs again in the background, to find what the disk has lost. */
   scrub: z
     .strictObject({
-      /** From the end of one to the start of the next; 0: never. */
-      everyHours: z
-        .number()
-        .min(0)
-        .default(7 * 24),
+      /** From the end of one to the start of the next; 0: never. Default: a week on disk, never in an object store, which looks after its own. */
+      everyHours: z.number().min(0).exactOptional(),
       bytesPerSecondMax: z
         .int()
         .min(MIB)
         .default(64 * MIB),
     })
-    .default({ everyHours: 7 * 24, bytesPerSecondMax: 64 * MIB }),
+    .default({ bytesPerSecondMax: 64 * MIB }),
 });
 
 export type PacksConfig = z.output<typeof packsSetting>;

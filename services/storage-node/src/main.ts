@@ -10,6 +10,7 @@ import { openBucket } from "./open-bucket.ts";
 import { scrubPeriodically } from "./scrubbing.ts";
 
 const HOUR_MS = 3_600_000;
+const WEEK_HOURS = 7 * 24;
 
 export interface StorageNodeOptions {
   /** Makes the index anew from the packs before serving. */
@@ -39,7 +40,7 @@ export async function startStorageNode(
     logger.info("Making the index anew from the packs");
     await store.rebuildIndex();
   }
-  const { everyHours, bytesPerSecondMax } = config.scrub;
+  const { everyHours = config.packs.kind === "disk" ? WEEK_HOURS : 0, bytesPerSecondMax } = config.scrub;
   if (everyHours > 0) {
     const scrubbing = scrubPeriodically(store, { everyMs: everyHours * HOUR_MS, bytesPerSecondMax }, logger);
     await lifecycle.onStop("scrub", () => scrubbing.stop());
