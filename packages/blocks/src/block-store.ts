@@ -8,6 +8,7 @@
 
 import type { BlockId, RepositoryId } from "@permafrost/model";
 import type { NodePruning } from "./pruning.ts";
+import type { RepairedBlocks } from "./repair.ts";
 
 /** On whose behalf a call is made. A store refuses a fence lower than the highest it saw for (session, task): `FENCED`. */
 export interface Scope {
@@ -32,6 +33,13 @@ export interface StoredRecord {
   /** Grows with every change of the record; starts at 1. */
   readonly version: bigint;
   readonly body: Uint8Array;
+  /** This version is a deletion; its body is empty. Only in what was read `withDeleted`. */
+  readonly deleted?: boolean;
+}
+
+export interface RecordsRead {
+  /** Deletions are answered, too: how replicas tell a record that was deleted from one that they never had. */
+  readonly withDeleted?: boolean;
 }
 
 export interface StoreStatus {
@@ -79,13 +87,22 @@ export interface BlockStore {
    * The record of the highest version, or undefined if there is none or it was deleted. Throws RECORD_CORRUPT (`elsewhere`) for one that is
    * here but damaged; its facts name `record` (the key, or its digest in hex) and `version`. So does `listRecords`, for one of them.
    */
-  getRecord(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined>;
+  getRecord(repositoryId: RepositoryId, key: string, options?: RecordsRead): Promise<StoredRecord | undefined>;
 
   /** All records whose key starts with `prefix`, in key order. Deleted ones are left out. */
-  listRecords(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]>;
+  listRecords(repositoryId: RepositoryId, prefix: string, options?: RecordsRead): Promise<StoredRecord[]>;
 
   /** Deletes the record by a tombstone of `version`, which must be higher than the record's. */
   deleteRecord(scope: Scope, key: string, version: bigint): Promise<void>;
+
+  /**
+   * Makes every node that is to keep these blocks have them, copying what one lacks or has damaged from another; at most
+   * IDS_PER_REQUEST_MAX ids. What cannot be done is told in the answer. Like `confirm` it keeps the blocks from a prune.
+   */
+  repairBlocks(scope: Scope, ids: readonly BlockId[]): Promise<RepairedBlocks>;
+
+  /** The same for all records of the repository and their deletions; how many copies it made. */
+  repairRecords(repositoryId: RepositoryId): Promise<number>;
 
   /** The ids of all repositories with at least one record here. */
   listRepositories(): Promise<RepositoryId[]>;

@@ -1,4 +1,4 @@
-export type { BlockStore, Scope, SealedBlock, StoredRecord, StoreStatus } from "./block-store.ts";
+export type { BlockStore, RecordsRead, Scope, SealedBlock, StoredRecord, StoreStatus } from "./block-store.ts";
 export {
   checkBlock,
   checkIds,
@@ -23,4 +23,5 @@ export {
   type NodePruning,
   type SweepProgress,
 } from "./pruning.ts";
+export { type RepairedBlocks, repairedAlone } from "./repair.ts";
 export { type ReplicatedStoreOptions, replicatedStore } from "./replicated.ts";

@@ -11,6 +11,7 @@ import type { BlockStore, Scope, SealedBlock, StoredRecord, StoreStatus } from "
 import { checkBlock, checkIds, checkRecord, checkRecordKey, checkRepositoryId, checkScope, digestMatches } from "./checks.ts";
 import { Fences } from "./fences.ts";
 import { memoryPruning, type PrunableBlock } from "./memory-pruning.ts";
+import { repairedAlone } from "./repair.ts";
 
 export type StoreMethod = Exclude<keyof BlockStore, "close">;
 
@@ -36,6 +37,8 @@ interface Held extends PrunableBlock {
   knownDamaged: boolean;
 }
 
+type HeldRecord = Omit<StoredRecord, "deleted"> & { readonly deleted: boolean };
+
 export interface MemoryBlockStoreOptions {
   /** 32 hex digits; default random. */
   readonly nodeId?: string;
@@ -48,7 +51,7 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
   const nodeId = options.nodeId ?? randomId();
   const capacityBytes = options.capacityBytes ?? Number.MAX_SAFE_INTEGER;
   const blocks = new Map<string, Held>();
-  const records = new Map<string, Map<string, StoredRecord & { readonly deleted: boolean }>>();
+  const records = new Map<string, Map<string, HeldRecord>>();
   const fences = new Fences();
   const calls: Record<StoreMethod, number> = {
     reserve: 0,
@@ -59,6 +62,8 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
     getRecord: 0,
     listRecords: 0,
     deleteRecord: 0,
+    repairBlocks: 0,
+    repairRecords: 0,
     listRepositories: 0,
     status: 0,
     pruning: 0,
@@ -204,26 +209,41 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
       storeRecord(scope, record, false);
     },
 
-    async getRecord(repositoryId, key) {
+    async getRecord(repositoryId, key, { withDeleted = false } = {}) {
       enter("getRecord");
       checkRepositoryId(repositoryId);
       checkRecordKey(key);
       const record = records.get(repositoryId)?.get(key);
-      return record && !record.deleted ? { key, version: record.version, body: record.body } : undefined;
+      return record && (withDeleted || !record.deleted) ? answerOf(record) : undefined;
     },
 
-    async listRecords(repositoryId, prefix) {
+    async listRecords(repositoryId, prefix, { withDeleted = false } = {}) {
       enter("listRecords");
       checkRepositoryId(repositoryId);
       return [...(records.get(repositoryId)?.values() ?? [])]
-        .filter((record) => !record.deleted && record.key.startsWith(prefix))
+        .filter((record) => (withDeleted || !record.deleted) && record.key.startsWith(prefix))
         .sort((a, b) => (a.key < b.key ? -1 : 1))
-        .map(({ key, version, body }) => ({ key, version, body }));
+        .map(answerOf);
     },
 
     async deleteRecord(scope, key, version) {
       enter("deleteRecord", scope);
       storeRecord(scope, { key, version, body: new Uint8Array(0) }, true);
+    },
+
+    async repairBlocks(scope, ids) {
+      enter("repairBlocks", scope);
+      checkIds(ids);
+      return repairedAlone(
+        ids,
+        ids.map((id) => kept(scope, id) !== undefined),
+      );
+    },
+
+    async repairRecords(repositoryId) {
+      enter("repairRecords");
+      checkRepositoryId(repositoryId);
+      return 0;
     },
 
     async listRepositories() {
@@ -248,4 +268,8 @@ export function memoryBlockStore(options: MemoryBlockStoreOptions = {}): MemoryB
       closed = true;
     },
   };
+}
+
+function answerOf({ key, version, body, deleted }: HeldRecord): StoredRecord {
+  return { key, version, body, ...(deleted ? { deleted } : {}) };
 }

@@ -1,45 +1,45 @@
 /**
- * Read repair of records: what a quorum of a record's replicas have is put to the others that were read and miss it, have an older version or
- * have it damaged.
+ * Read repair of records: the newest version that a read found is put to the replicas that it asked and that miss it or have it
+ * damaged, be it a record or a deletion. So what lost its copies with a node has them again, and a deletion that one replica missed reaches it.
  *
- * Only what a quorum of the replicas have is spread; a damaged copy of that version is one that they have. Every deletion that was acknowledged is a tombstone on a quorum of them, so it meets
- * a copy that is newer than itself: a deleted record never comes back this way, nor does a write that a quorum never took. Tombstones
- * are not spread, for a read does not show them; a replica that has a newer one refuses the older version. Repairs run in the
- * background, a bounded number at a time: what is left out is found again by the next read.
+ * Whoever starts a repair has heard of every deletion that was acknowledged: too few nodes were silent to hide one. A version that no
+ * quorum took may be spread, too: nobody was told that it failed for good, and once it was read it stays. Repairs run in the background,
+ * a bounded number at a time: what is left out is found again by the next read.
  */
 
 import type { RepositoryId } from "@permafrost/model";
-import { compareBytes } from "@permafrost/std";
 import type { StoredRecord } from "./block-store.ts";
 import { type Cluster, READ_REPAIR_TASK, type StoreNode } from "./cluster.ts";
 
 const REPAIRS_MAX = 64;
 
-/** What one replica answered; no record if it has none, or a tombstone, or a damaged one. */
+/** What one replica answered; no record if it has neither one nor its deletion, or one that is damaged. */
 export interface ReplicaCopy {
   readonly node: StoreNode;
   readonly record: StoredRecord | undefined;
-  /** Of the damaged record. */
-  readonly damagedVersion: bigint | undefined;
+  /** Of the damaged one. */
+  readonly damagedVersion?: bigint;
 }
 
 export class RecordRepairs {
   readonly #cluster: Cluster;
-  readonly #quorum: number;
   readonly #running = new Map<string, Promise<void>>();
+  #done = 0;
 
-  constructor(cluster: Cluster, quorum: number) {
+  constructor(cluster: Cluster) {
     this.#cluster = cluster;
-    this.#quorum = quorum;
+  }
+
+  /** Copies made so far. */
+  get done(): number {
+    return this.#done;
   }
 
   /** Starts what `newest` needs. `copies`: of the replicas of its key that answered, and of no other node. Never throws. */
   start(repositoryId: RepositoryId, newest: StoredRecord, copies: readonly ReplicaCopy[]): void {
-    const having = copies.filter(({ record, damagedVersion }) => isSame(record, newest) || damagedVersion === newest.version);
-    if (having.length < this.#quorum) return;
-    for (const { node, record, damagedVersion } of copies) {
+    for (const { node, record, damagedVersion = 0n } of copies) {
       // Another body of the same version stays until the next version: no store replaces it.
-      if ((record && record.version >= newest.version) || (damagedVersion ?? 0n) > newest.version) continue;
+      if ((record && record.version >= newest.version) || damagedVersion > newest.version) continue;
       const name = `${node.id} ${repositoryId} ${newest.key}`;
       if (this.#running.size >= REPAIRS_MAX) return;
       if (!this.#running.has(name)) this.#running.set(name, this.#repair(name, node, repositoryId, newest));
@@ -55,14 +55,15 @@ export class RecordRepairs {
     // The reader has the record too, and may do with its body what it likes.
     const record = { ...newest, body: Uint8Array.from(newest.body) };
     const scope = { repositoryId, ...READ_REPAIR_TASK };
-    const answer = await this.#cluster.call(node, "repair", (store) => store.putRecord(scope, record));
+    const answer = await this.#cluster.call(node, "repair", (store) =>
+      record.deleted ? store.deleteRecord(scope, record.key, record.version) : store.putRecord(scope, record),
+    );
     this.#running.delete(name);
     const at = { nodeId: node.id, repositoryId, record: record.key };
     if ("error" in answer) this.#cluster.report({ kind: "record-repair-failed", ...at, error: answer.error });
-    else this.#cluster.report({ kind: "record-repaired", ...at });
+    else {
+      this.#done++;
+      this.#cluster.report({ kind: "record-repaired", ...at });
+    }
   }
-}
-
-function isSame(record: StoredRecord | undefined, other: StoredRecord): boolean {
-  return record !== undefined && record.version === other.version && compareBytes(record.body, other.body) === 0;
 }

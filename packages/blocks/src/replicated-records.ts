@@ -2,17 +2,17 @@
  * Records over replicas. Each is kept by the R nodes its key belongs to and written to a quorum of them: W, but never less than a majority,
  * so that of two writers of one version at most one succeeds.
  *
- * Single nodes do not tell a deleted record from one they never had. So a record is there when the nodes that have it, and those that
- * do not answer, could together be a quorum; else what remains of it is a write that was never acknowledged, or a copy that missed its
- * deletion. While a node is down a deleted record may thus show again; a committed one never hides. Nodes that a key no longer belongs to
- * are still read, and get its tombstone. What a read finds on a quorum only, or damaged on some, it puts to the other replicas:
- * `record-repairs.ts`.
+ * The newest version that any node has is the record, even if one node alone has it: the others may have lost theirs. A deletion is a version,
+ * too, and an acknowledged one is on a quorum, so that a node which missed it meets a newer version than its own. While so many nodes do
+ * not answer that they could hold all of a quorum, a list fails, and a record that is found may turn out to be deleted; a committed one never
+ * hides. Nodes that a key no longer belongs to are still read, and get its deletion. What a read finds that some replicas miss
+ * or have damaged, it puts to them: `record-repairs.ts`.
  */
 
 import { blake3 } from "@permafrost/crypto";
 import type { RepositoryId } from "@permafrost/model";
 import { type Clock, CodedError, compareBytes, toHex, utf8 } from "@permafrost/std";
-import type { BlockStore, Scope, StoredRecord } from "./block-store.ts";
+import type { BlockStore, RecordsRead, Scope, StoredRecord } from "./block-store.ts";
 import { checkRecord, checkRecordKey, checkRepositoryId, checkScope } from "./checks.ts";
 import { type Answer, type Cluster, isRefusal, nodesUnavailable, quorumLost, type StoreNode } from "./cluster.ts";
 import { RecordRepairs, type ReplicaCopy } from "./record-repairs.ts";
@@ -34,16 +34,14 @@ interface Heard<T> {
 export class ReplicatedRecords {
   readonly #cluster: Cluster;
   readonly #clock: Clock;
-  readonly #replicas: number;
   readonly #quorum: number;
   readonly #repairs: RecordRepairs;
 
   constructor(cluster: Cluster, { replicas, writeQuorum, clock }: RecordQuorum) {
     this.#cluster = cluster;
     this.#clock = clock;
-    this.#replicas = replicas;
     this.#quorum = Math.max(writeQuorum, Math.floor(replicas / 2) + 1);
-    this.#repairs = new RecordRepairs(cluster, this.#quorum);
+    this.#repairs = new RecordRepairs(cluster);
   }
 
   async put(scope: Scope, record: StoredRecord): Promise<void> {
@@ -67,34 +65,43 @@ export class ReplicatedRecords {
     this.#decide("deleteRecord", answers);
   }
 
-  async get(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined> {
+  async get(
+    repositoryId: RepositoryId,
+    key: string,
+    { withDeleted = false }: RecordsRead = {},
+  ): Promise<StoredRecord | undefined> {
     checkRepositoryId(repositoryId);
     checkRecordKey(key);
     const replicas = this.#replicasOf(repositoryId, key);
-    const ask = (nodes: readonly StoreNode[]) => this.#gather("getRecord", nodes, (store) => store.getRecord(repositoryId, key));
-    const near = await ask(replicas);
-    const found = this.#newest(near);
-    if (found) {
-      this.#repairs.start(
-        repositoryId,
-        found,
-        near.flatMap((answer) =>
-          "error" in answer ? damagedCopy(answer, key) : [{ node: answer.node, record: answer.value, damagedVersion: undefined }],
-        ),
-      );
-      return found;
+    const ask = (nodes: readonly StoreNode[]) =>
+      this.#gather("getRecord", nodes, (store) => store.getRecord(repositoryId, key, { withDeleted: true }));
+    let answers = await ask(replicas);
+    // What a quorum has of one version needs no more witnesses: an acknowledged deletion would be among them.
+    if (!this.#isAgreed(answers))
+      answers = [...answers, ...(await ask(this.#cluster.nodes.filter((node) => !replicas.includes(node))))];
+    const { values, failures } = split(answers);
+    const refusal = [...failures.values()].find(isRefusal);
+    if (refusal) throw refusal;
+    const copies = values.filter((record) => record !== undefined);
+    const newest = copies.length === 0 ? undefined : newestOf(copies);
+    if (newest === undefined) {
+      if (failures.size >= this.#quorum) throw nodesUnavailable("getRecord", failures);
+      return undefined;
     }
-    const all = [...near, ...(await ask(this.#cluster.nodes.filter((node) => !replicas.includes(node))))];
-    const newest = this.#newest(all);
-    const { failures } = split(all);
-    if (!newest && failures.size >= this.#quorum) throw nodesUnavailable("getRecord", failures);
-    return newest;
+    if (failures.size < this.#quorum) {
+      const near = answers.filter((answer) => replicas.includes(answer.node));
+      const known = near.flatMap((answer) =>
+        "error" in answer ? damagedCopy(answer, key) : [{ node: answer.node, record: answer.value }],
+      );
+      this.#repairs.start(repositoryId, newest, known);
+    }
+    return newest.deleted && !withDeleted ? undefined : newest;
   }
 
-  async list(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
+  async list(repositoryId: RepositoryId, prefix: string, { withDeleted = false }: RecordsRead = {}): Promise<StoredRecord[]> {
     checkRepositoryId(repositoryId);
-    const answers = await this.#askAll("listRecords", (store) => store.listRecords(repositoryId, prefix));
-    const { heard, failures } = answers;
+    const answers = await this.#askAll("listRecords", (store) => store.listRecords(repositoryId, prefix, { withDeleted: true }));
+    const { heard } = answers;
     const byKey = new Map<string, Map<StoreNode, StoredRecord>>();
     for (const { node, value } of heard) {
       for (const record of value) {
@@ -102,15 +109,25 @@ export class ReplicatedRecords {
         byKey.set(record.key, copies.set(node, record));
       }
     }
-    const there = [...byKey].filter(([, copies]) => copies.size + failures.size >= this.#quorum);
-    return there
+    return [...byKey]
       .map(([key, copies]) => {
         const newest = newestOf([...copies.values()]);
-        const isWhole = [...copies.values()].filter(({ version }) => version === newest.version).length >= this.#replicas;
-        if (!isWhole) this.#repairs.start(repositoryId, newest, this.#copiesOf(repositoryId, key, answers, copies));
+        this.#repairs.start(repositoryId, newest, this.#copiesOf(repositoryId, key, answers, copies));
         return newest;
       })
+      .filter(({ deleted }) => withDeleted || !deleted)
       .sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  /** Lists all until no replica misses anything that it takes; how many copies that made. */
+  async repair(repositoryId: RepositoryId): Promise<number> {
+    for (let made = 0; ; ) {
+      const before = this.#repairs.done;
+      await this.list(repositoryId, "");
+      await this.#repairs.settle();
+      if (this.#repairs.done === before) return made;
+      made += this.#repairs.done - before;
+    }
   }
 
   async listRepositories(): Promise<RepositoryId[]> {
@@ -132,7 +149,7 @@ export class ReplicatedRecords {
     return this.#replicasOf(repositoryId, key).flatMap((node) => {
       const error = failures.get(node.id);
       if (error) return damagedCopy({ node, error }, key);
-      return heard.some((answer) => answer.node === node) ? [{ node, record: copies.get(node), damagedVersion: undefined }] : [];
+      return heard.some((answer) => answer.node === node) ? [{ node, record: copies.get(node) }] : [];
     });
   }
 
@@ -179,12 +196,11 @@ export class ReplicatedRecords {
     if (values.length < this.#quorum) throw quorumLost(operation, this.#quorum, failures);
   }
 
-  #newest(answers: readonly Answer<StoredRecord | undefined>[]): StoredRecord | undefined {
-    const { values, failures } = split(answers);
-    const refusal = [...failures.values()].find(isRefusal);
-    if (refusal) throw refusal;
-    const copies = values.filter((record) => record !== undefined);
-    return copies.length > 0 && copies.length + failures.size >= this.#quorum ? newestOf(copies) : undefined;
+  /** Whether a quorum answered, and all of it with the same version. */
+  #isAgreed(answers: readonly Answer<StoredRecord | undefined>[]): boolean {
+    const { values } = split(answers);
+    const versions = new Set(values.map((record) => record?.version));
+    return values.length >= this.#quorum && versions.size === 1 && values[0] !== undefined;
   }
 }
 
@@ -208,7 +224,9 @@ function split<T>(answers: readonly Answer<T>[]): { values: T[]; failures: Map<s
 /** The highest version; of two bodies under one version the one more nodes have, which alone can have been acknowledged. */
 function newestOf(copies: readonly StoredRecord[]): StoredRecord {
   const nodesWith = (record: StoredRecord) =>
-    copies.filter((other) => other.version === record.version && compareBytes(other.body, record.body) === 0).length;
+    copies.filter(({ version, deleted, body }) => {
+      return version === record.version && deleted === record.deleted && compareBytes(body, record.body) === 0;
+    }).length;
   return copies.reduce((best, record) => {
     if (record.version !== best.version) return record.version > best.version ? record : best;
     const more = nodesWith(record) - nodesWith(best);

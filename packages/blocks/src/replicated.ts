@@ -3,7 +3,7 @@
  *
  * A put or a commit survives R - W nodes that do not answer; with R - W + 1 of them it fails with QUORUM_LOST and can be repeated.
  * Reads survive every node but one that has the block. Each part says its own rules: `replicated-writes.ts`, `replicated-reads.ts`,
- * `replicated-records.ts`.
+ * `replicated-records.ts`, `replicated-repair.ts`.
  */
 
 import { type Clock, CodedError, systemClock } from "@permafrost/std";
@@ -11,6 +11,7 @@ import type { BlockStore, StoreStatus } from "./block-store.ts";
 import { Cluster, nodesUnavailable, type ReplicaEvent, type StoreNode } from "./cluster.ts";
 import { ReplicatedReads } from "./replicated-reads.ts";
 import { ReplicatedRecords } from "./replicated-records.ts";
+import { ReplicatedRepair } from "./replicated-repair.ts";
 import { ReplicatedWrites } from "./replicated-writes.ts";
 
 export interface ReplicatedStoreOptions {
@@ -50,6 +51,7 @@ export function replicatedStore(options: ReplicatedStoreOptions): BlockStore {
     stragglerBytesMax: options.stragglerBytesMax ?? 64 * 1024 * 1024,
   });
   const reads = new ReplicatedReads(cluster, writeQuorum);
+  const repair = new ReplicatedRepair(cluster, reads);
   const records = new ReplicatedRecords(cluster, { replicas, writeQuorum, clock });
 
   return {
@@ -58,9 +60,11 @@ export function replicatedStore(options: ReplicatedStoreOptions): BlockStore {
     confirm: (scope, ids) => writes.confirm(scope, ids),
     get: (repositoryId, ids) => reads.get(repositoryId, ids),
     putRecord: (scope, record) => records.put(scope, record),
-    getRecord: (repositoryId, key) => records.get(repositoryId, key),
-    listRecords: (repositoryId, prefix) => records.list(repositoryId, prefix),
+    getRecord: (repositoryId, key, options) => records.get(repositoryId, key, options),
+    listRecords: (repositoryId, prefix, options) => records.list(repositoryId, prefix, options),
     deleteRecord: (scope, key, version) => records.delete(scope, key, version),
+    repairBlocks: (scope, ids) => repair.blocks(scope, ids),
+    repairRecords: (repositoryId) => records.repair(repositoryId),
     listRepositories: () => records.listRepositories(),
 
     async status(): Promise<StoreStatus[]> {

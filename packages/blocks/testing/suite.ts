@@ -254,6 +254,33 @@ export function blockStoreSuite(name: string, open: () => Promise<OpenedStore>, 
       expect((await store.getRecord(TEST_REPOSITORY, key))?.version).toBe(4n);
     });
 
+    it("tells a deleted record from one that was never there, when asked", async () => {
+      const shown = { withDeleted: true } as const;
+      await store.putRecord(scope, { key: "session/1", version: 1n, body: utf8("one") });
+      await store.putRecord(scope, { key: "session/2", version: 1n, body: utf8("two") });
+      await store.deleteRecord(scope, "session/1", 4n);
+      expect(await store.getRecord(TEST_REPOSITORY, "session/1", shown)).toMatchObject({ version: 4n, deleted: true });
+      expect((await store.getRecord(TEST_REPOSITORY, "session/1", shown))?.body.length).toBe(0);
+      expect(await store.getRecord(TEST_REPOSITORY, "session/3", shown)).toBeUndefined();
+      expect((await store.getRecord(TEST_REPOSITORY, "session/2", shown))?.deleted ?? false).toBe(false);
+      const listed = await store.listRecords(TEST_REPOSITORY, "session/", shown);
+      expect(listed.map(({ key, version, deleted = false }) => [key, version, deleted])).toEqual([
+        ["session/1", 4n, true],
+        ["session/2", 1n, false],
+      ]);
+    });
+
+    it("repairs blocks that are there, and names those that are not", async () => {
+      await store.put(scope, [a, b]);
+      const repaired = await store.repairBlocks(scope, [a.id, c.id, b.id]);
+      expect(repaired.lost.map(toHex)).toEqual([toHex(c.id)]);
+      const short = repaired.short.filter((id) => toHex(id) !== toHex(c.id));
+      expect(repaired.wholeBlocks + short.length).toBe(2);
+      if (features.hasNodeDown !== true) expect(repaired).toMatchObject({ wholeBlocks: 2, short: [] });
+      expect((await codedErrorOf(store.repairBlocks(testScope({ repositoryId: "x" }), [a.id]))).code).toBe("REQUEST_INVALID");
+      expect(await store.repairRecords(TEST_REPOSITORY)).toBe(0);
+    });
+
     it("refuses a record key that is empty, too long or not printable ASCII, and a version below 1", async () => {
       for (const key of ["", "k".repeat(513), "session/ü", "session/\n"]) {
         expect((await codedErrorOf(store.putRecord(scope, { key, version: 1n, body: utf8("x") }))).code).toBe("REQUEST_INVALID");

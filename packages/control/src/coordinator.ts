@@ -25,6 +25,7 @@ import { checkForgettable, withLock } from "./keeping.ts";
 import { endLostSessions } from "./lost-sessions.ts";
 import { Policies } from "./policies.ts";
 import { runPrune } from "./prune.ts";
+import { runRepair } from "./repair.ts";
 import { Repositories } from "./repositories.ts";
 import { runRestore } from "./restore.ts";
 import { runVerify } from "./restore-verify.ts";
@@ -337,6 +338,7 @@ export class Coordinator {
     else if (spec.kind === "undo") await runUndo(context, spec);
     else if (spec.kind === "check") await runCheck(context, spec);
     else if (spec.kind === "prune") await runPrune(context, spec, () => this.#options.store.pruning());
+    else if (spec.kind === "repair") await runRepair(context, this.#options.store);
     else if (spec.kind === "group") await runGroup(context, spec, this.#groupSessions(spec.repositoryId));
     else if (spec.input === "tenant") await runTenantBackup(context, spec);
     else await runInputBackup(context, spec);

@@ -37,6 +37,7 @@ const FIRST_PHASE = {
   undo: "undo",
   check: "check",
   prune: "mark",
+  repair: "repair",
 } as const;
 
 /** The restore that a session goes on with, looks at or takes back. */

@@ -93,6 +93,10 @@ export interface PruneSpec extends SpecBase {
   readonly dryRun: boolean;
 }
 
+export interface RepairSpec extends SpecBase {
+  readonly kind: "repair";
+}
+
 export type SessionSpec =
   | TenantBackupSpec
   | GroupSpec
@@ -101,7 +105,8 @@ export type SessionSpec =
   | VerifySpec
   | UndoSpec
   | CheckSpec
-  | PruneSpec;
+  | PruneSpec
+  | RepairSpec;
 
 /** What a session is about, as far as its spec says. */
 export function sourceOf(spec: SessionSpec): SessionSource {

@@ -19,6 +19,7 @@ export {
   isRestorePoint,
   lockReason,
   type PruneReport,
+  type RepairReport,
   type ResourceResult,
   type ResourceState,
   type SessionKind,

@@ -6,7 +6,7 @@
 import type { SessionId } from "./ids.ts";
 import type { StreamRoot, StreamStats } from "./root.ts";
 
-export type SessionKind = "backup" | "group" | "restore" | "verify" | "undo" | "check" | "prune";
+export type SessionKind = "backup" | "group" | "restore" | "verify" | "undo" | "check" | "prune" | "repair";
 export type SessionPhase =
   | "prepare"
   | "freeze"
@@ -21,6 +21,7 @@ export type SessionPhase =
   | "mark"
   | "sweep"
   | "condemn"
+  | "repair"
   | "ended";
 export type SessionState = "running" | "succeeded" | "partial" | "failed" | "cancelled";
 
@@ -116,6 +117,21 @@ export interface PruneReport {
   readonly deletedAfter?: string;
 }
 
+/** What a repair found and did. */
+export interface RepairReport {
+  /** Blocks looked at, each once. */
+  readonly blocks: number;
+  /** Copies made on storage nodes that lacked one or had a damaged one, and the bytes of their sealed bodies. */
+  readonly copies: number;
+  readonly copiedBytes: number;
+  /** Copies of records. */
+  readonly recordCopies: number;
+  /** Blocks that no storage node has whole. */
+  readonly lostBlocks: number;
+  /** Blocks that a storage node which is to keep them did not take. */
+  readonly shortBlocks: number;
+}
+
 /** Why a restore point may not be forgotten. */
 export interface SessionLock {
   /** ISO time; it can be made later, never earlier. */
@@ -156,6 +172,7 @@ export interface SessionRecord {
   /** What it was asked to do, as a stored document. */
   readonly spec?: StreamRoot;
   readonly prune?: PruneReport;
+  readonly repair?: RepairReport;
   readonly lock?: SessionLock;
   /** Backup and group: the policy that started it, and when that was due. */
   readonly policy?: { readonly name: string; readonly dueAt: string };

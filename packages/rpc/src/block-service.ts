@@ -52,13 +52,13 @@ export function blockService(store: BlockStore): ServiceBinding {
       return {};
     },
 
-    async getRecord({ repositoryId, key }) {
-      const record = await store.getRecord(repositoryId, key);
+    async getRecord({ repositoryId, key, withDeleted }) {
+      const record = await store.getRecord(repositoryId, key, { withDeleted });
       return record ? { record } : {};
     },
 
-    async *listRecords({ repositoryId, prefix }) {
-      const records = await store.listRecords(repositoryId, prefix);
+    async *listRecords({ repositoryId, prefix, withDeleted }) {
+      const records = await store.listRecords(repositoryId, prefix, { withDeleted });
       for (const batch of inBatches(
         records,
         (record) => record.body.length + record.key.length,

@@ -12,6 +12,7 @@ import {
   checkRecord,
   digestMatches,
   RECORD_KEY_BYTES_MAX,
+  repairedAlone,
   type Scope,
   type SealedBlock,
   type StoredRecord,
@@ -91,10 +92,12 @@ export function remoteBlockStore(options: RemoteStoreOptions): BlockStore {
       cause,
     });
 
-  const checkedRecord = (record: StoredRecord): StoredRecord => {
+  const checkedRecord = ({ deleted, ...record }: StoredRecord, withDeleted: boolean): StoredRecord => {
+    if (deleted && (!withDeleted || record.body.length > 0))
+      throw wrongRecord("a deletion that is none or was not asked for", record);
     try {
       checkRecord(record);
-      return record;
+      return deleted ? { ...record, deleted } : record;
     } catch (error) {
       throw wrongRecord("what is no record", record, error);
     }
@@ -136,25 +139,25 @@ export function remoteBlockStore(options: RemoteStoreOptions): BlockStore {
 
     putRecord: (scope, record) =>
       call(async () => {
-        await client.putRecord({ scope, record });
+        await client.putRecord({ scope, record: { ...record, deleted: false } });
       }),
 
-    getRecord: (repositoryId, key) =>
+    getRecord: (repositoryId, key, { withDeleted = false } = {}) =>
       call(async () => {
-        const { record } = await client.getRecord({ repositoryId, key });
+        const { record } = await client.getRecord({ repositoryId, key, withDeleted });
         if (record && record.key !== key) throw wrongRecord(`another record than ${key}`, record);
-        return record && checkedRecord(record);
+        return record && checkedRecord(record, withDeleted);
       }),
 
-    listRecords: (repositoryId, prefix) =>
+    listRecords: (repositoryId, prefix, { withDeleted = false } = {}) =>
       call(async () => {
         const records: StoredRecord[] = [];
-        for await (const message of client.listRecords({ repositoryId, prefix }, { timeoutMs: stallTimeoutMs })) {
+        for await (const message of client.listRecords({ repositoryId, prefix, withDeleted }, { timeoutMs: stallTimeoutMs })) {
           for (const record of message.records) {
             const before = records.at(-1);
             if (!record.key.startsWith(prefix)) throw wrongRecord(`a record outside of ${prefix}`, record);
             if (before && record.key <= before.key) throw wrongRecord("a record twice or out of order", record);
-            records.push(checkedRecord(record));
+            records.push(checkedRecord(record, withDeleted));
           }
         }
         return records;
@@ -164,6 +167,11 @@ export function remoteBlockStore(options: RemoteStoreOptions): BlockStore {
       call(async () => {
         await client.deleteRecord({ scope, key, version });
       }),
+
+    repairBlocks: (scope, ids) =>
+      call(async () => repairedAlone(ids, answers((await client.confirm({ scope, ids: [...ids] })).durable, ids))),
+
+    repairRecords: async () => 0,
 
     listRepositories: () => call(async () => (await client.listRepositories({})).repositoryIds),
 

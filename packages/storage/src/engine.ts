@@ -17,6 +17,9 @@ import {
   checkScope,
   Fences,
   type NodePruning,
+  type RecordsRead,
+  type RepairedBlocks,
+  repairedAlone,
   type Scope,
   type SealedBlock,
   type StoredRecord,
@@ -39,7 +42,7 @@ import type { EngineOptions } from "./options.ts";
 import { PackCatalog } from "./pack-catalog.ts";
 import { PackWriter, type PendingRecord } from "./pack-writer.ts";
 import { checkPackOwner, type RecoveryReport } from "./recovery.ts";
-import { type ScrubFinding, scrubPacks } from "./scrub.ts";
+import { type ScrubFinding, type ScrubPace, scrubPacks } from "./scrub.ts";
 
 export interface StorageStats {
   readonly nodeId: string;
@@ -60,7 +63,7 @@ export interface StorageStats {
 export interface StorageEngine extends BlockStore {
   readonly nodeId: string;
   /** Reads every pack again and yields what is wrong; needs no key. What it finds damaged is no longer counted as present. */
-  scrub(): AsyncIterable<ScrubFinding>;
+  scrub(pace?: ScrubPace): AsyncIterable<ScrubFinding>;
   /** Throws the index away and makes it again from the packs; calls meanwhile wait. */
   rebuildIndex(): Promise<void>;
   stats(): Promise<StorageStats>;
@@ -202,17 +205,28 @@ class Engine implements StorageEngine {
     await this.#reads.run(() => this.#records.put(scope, tombstone, RECORD_TYPE_TOMBSTONE));
   }
 
-  async getRecord(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined> {
+  async getRecord(repositoryId: RepositoryId, key: string, options: RecordsRead = {}): Promise<StoredRecord | undefined> {
     this.#enter();
     checkRepositoryId(repositoryId);
     checkRecordKey(key);
-    return this.#reads.run(() => this.#records.get(repositoryId, key));
+    return this.#reads.run(() => this.#records.get(repositoryId, key, options.withDeleted === true));
   }
 
-  async listRecords(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
+  async listRecords(repositoryId: RepositoryId, prefix: string, options: RecordsRead = {}): Promise<StoredRecord[]> {
     this.#enter();
     checkRepositoryId(repositoryId);
-    return this.#reads.run(() => this.#records.list(repositoryId, prefix));
+    return this.#reads.run(() => this.#records.list(repositoryId, prefix, options.withDeleted === true));
+  }
+
+  /** A node has no other to copy from. */
+  async repairBlocks(scope: Scope, ids: readonly BlockId[]): Promise<RepairedBlocks> {
+    return repairedAlone(ids, await this.confirm(scope, ids));
+  }
+
+  async repairRecords(repositoryId: RepositoryId): Promise<number> {
+    this.#enter();
+    checkRepositoryId(repositoryId);
+    return 0;
   }
 
   async listRepositories(): Promise<RepositoryId[]> {
@@ -246,7 +260,7 @@ class Engine implements StorageEngine {
     };
   }
 
-  async *scrub(): AsyncGenerator<ScrubFinding> {
+  async *scrub(pace: ScrubPace = async () => undefined): AsyncGenerator<ScrubFinding> {
     this.#enter();
     yield* scrubPacks({
       packs: this.#packs,
@@ -254,6 +268,7 @@ class Engine implements StorageEngine {
       index: this.#index,
       reads: this.#reads,
       markDamaged: this.#blocks.markDamaged,
+      pace,
     });
   }
 

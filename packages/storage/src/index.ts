@@ -3,4 +3,4 @@ export type { IndexHome } from "./index-home.ts";
 export { openStorage, type StorageOptions } from "./open-storage.ts";
 export { type EngineOptions, engineOptions } from "./options.ts";
 export type { RecoveryReport } from "./recovery.ts";
-export type { ScrubFinding } from "./scrub.ts";
+export type { ScrubFinding, ScrubPace } from "./scrub.ts";

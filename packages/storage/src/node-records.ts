@@ -54,21 +54,21 @@ export class NodeRecords {
   }
 
   /** Undefined if there is none, or it was deleted. RECORD_CORRUPT, INDEX_UNAVAILABLE. */
-  async get(repositoryId: RepositoryId, key: string): Promise<StoredRecord | undefined> {
+  async get(repositoryId: RepositoryId, key: string, withDeleted: boolean): Promise<StoredRecord | undefined> {
     const indexKey = indexRecordKey(fromHex(repositoryId), key);
     const [found, lost] = await this.#index.ask(async (index) => {
       const record = await index.recordAt(indexKey);
       if (!record) index.lost.checkAllRead();
       return [record, index.lost.newerThan(repositoryId, key, record?.version)] as const;
     });
-    if (lost?.type === RECORD_TYPE_TOMBSTONE) return undefined;
+    if (lost?.type === RECORD_TYPE_TOMBSTONE) return withDeleted ? deletion(key, lost) : undefined;
     if (lost) throw this.#corrupt(repositoryId, key, lost, "it cannot be read");
-    if (!found || found.type === RECORD_TYPE_TOMBSTONE) return undefined;
+    if (!found || (found.type === RECORD_TYPE_TOMBSTONE && !withDeleted)) return undefined;
     return (await this.#readStored(repositoryId, [{ key, record: found }]))[0];
   }
 
   /** In order of key. RECORD_CORRUPT, INDEX_UNAVAILABLE. */
-  async list(repositoryId: RepositoryId, prefix: string): Promise<StoredRecord[]> {
+  async list(repositoryId: RepositoryId, prefix: string, withDeleted: boolean): Promise<StoredRecord[]> {
     const from = indexRecordKey(fromHex(repositoryId), prefix);
     const found = await this.#index.ask(async (index) => {
       await this.#checkNoneLost(repositoryId, index);
@@ -76,8 +76,8 @@ export class NodeRecords {
       for await (const [key, record] of index.records(from, after(from))) {
         const keyText = recordKeyText(key);
         // A record that is lost is none; a deletion that is lost is one.
-        if (record.type !== RECORD_TYPE_RECORD || index.lost.newerThan(repositoryId, keyText, record.version)) continue;
-        live.push({ key: keyText, record });
+        if (index.lost.newerThan(repositoryId, keyText, record.version)) continue;
+        if (withDeleted || record.type === RECORD_TYPE_RECORD) live.push({ key: keyText, record });
       }
       return live;
     });
@@ -169,13 +169,13 @@ export class NodeRecords {
     repositoryId: RepositoryId,
     wanted: readonly { readonly key: string; readonly record: IndexRecord }[],
   ): Promise<StoredRecord[]> {
-    const reads = await readRecords(
-      this.#packs,
-      this.#catalog,
-      wanted.map(({ record }) => record),
-    );
-    return wanted.map(({ key, record }, i) => {
-      const read = reads[i];
+    const records = wanted.map(({ record }) => record).filter(({ type }) => type === RECORD_TYPE_RECORD);
+    const reads = await readRecords(this.#packs, this.#catalog, records);
+    let next = 0;
+    return wanted.map(({ key, record }) => {
+      // A deletion has no more to say than the index does.
+      if (record.type === RECORD_TYPE_TOMBSTONE) return deletion(key, record);
+      const read = reads[next++];
       if (read?.ok && read.header.version === record.version && read.body.toString("latin1", 0, read.header.keyBytes) === key) {
         return { key, version: record.version, body: read.body.subarray(read.header.keyBytes) };
       }
@@ -192,6 +192,13 @@ export class NodeRecords {
     });
   }
 }
+
+const deletion = (key: string, { version }: { readonly version: bigint }): StoredRecord => ({
+  key,
+  version,
+  body: new Uint8Array(0),
+  deleted: true,
+});
 
 /** The first key behind every key that starts with `prefix`. */
 function after(prefix: Uint8Array): Buffer {

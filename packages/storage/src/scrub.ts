@@ -36,9 +36,14 @@ export interface ScrubParts {
   /** A pack is not removed while it is read here. */
   readonly reads: InFlight;
   readonly markDamaged: (key: Buffer, location: IndexLocation) => Promise<void>;
+  readonly pace: ScrubPace;
 }
 
+/** Told of bytes read, some MiB at a time; awaited before more are read. Throwing ends the scrub. */
+export type ScrubPace = (bytes: number) => Promise<void>;
+
 const RECORDS_PER_CHECK = 256;
+const PACE_BYTES = 4 * 1024 * 1024;
 const ENTRIES_PER_PAGE = 1024;
 
 export async function* scrubPacks(parts: ScrubParts): AsyncGenerator<ScrubFinding> {
@@ -66,7 +71,13 @@ async function* scrubPack(parts: ScrubParts, pack: string): AsyncGenerator<Scrub
   if (sealed && !footer) yield { kind: "footer", pack, offset: sizeBytes, message: "the pack's footer is damaged" };
   const expected = new Map(footer?.entries.map((entry) => [entry.offset, entry]));
   let whole: ScannedRecord[] = [];
+  let read = 0;
   for await (const record of scanRecords(packs, pack, footer?.footerOffset ?? sizeBytes)) {
+    read += record.bodyBytes;
+    if (read >= PACE_BYTES) {
+      await parts.pace(read);
+      read = 0;
+    }
     if (!record.intact) continue;
     expected.delete(record.offset);
     whole.push(record);
@@ -75,6 +86,7 @@ async function* scrubPack(parts: ScrubParts, pack: string): AsyncGenerator<Scrub
     whole = [];
   }
   yield* checkIndexed(parts, pack, whole);
+  await parts.pace(read);
   for (const entry of expected.values()) {
     const { offset, bodyBytes, repositoryId, id, type } = entry;
     if (type === RECORD_TYPE_BLOCK) {

@@ -16,6 +16,7 @@ export type OneTimePassword = control.OneTimePassword;
 export type PlanReference = control.PlanReference;
 export type Policy = control.Policy;
 export type PruneReport = control.PruneReport;
+export type RepairReport = control.RepairReport;
 export type Repository = control.Repository;
 export type Resource = control.Resource;
 export type Secret = control.Secret;
@@ -46,6 +47,7 @@ export interface SessionApi {
   startUndo(request: control.StartUndoRequest, options?: CallOptions): Promise<control.StartUndoResponse>;
   getPlan(request: control.GetPlanRequest, options?: CallOptions): Promise<control.GetPlanResponse>;
   listPasswords(request: control.ListPasswordsRequest, options?: CallOptions): Promise<control.ListPasswordsResponse>;
+  startRepair(request: control.StartRepairRequest, options?: CallOptions): Promise<control.StartRepairResponse>;
   startPrune(request: control.StartPruneRequest, options?: CallOptions): Promise<control.StartPruneResponse>;
   startCheck(request: control.StartCheckRequest, options?: CallOptions): Promise<control.StartCheckResponse>;
   listSessions(request: control.ListSessionsRequest, options?: CallOptions): Promise<control.ListSessionsResponse>;

@@ -5,7 +5,7 @@
 
 import { CodedError } from "@permafrost/std";
 import { formatBytes, formatDuration, formatTime } from "./amounts.ts";
-import type { Failure, PruneReport, Resource, Session } from "./api.ts";
+import type { Failure, PruneReport, RepairReport, Resource, Session } from "./api.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfState } from "./exit-codes.ts";
 import { failureLines } from "./failure.ts";
 import type { Followed } from "./follow.ts";
@@ -105,6 +105,7 @@ export function summaryLine(session: Session): string {
     startedAt !== undefined && endedAt !== undefined ? ` in ${formatDuration(endedAt.getTime() - startedAt.getTime())}` : "";
   if (session.prune !== undefined)
     return `prune ${session.id} ${session.state}${time}: ${pruneText(session.prune, session.dryRun)}`;
+  if (session.repair !== undefined) return `repair ${session.id} ${session.state}${time}: ${repairText(session.repair)}`;
   if (session.dryRun && session.kind === "restore") return `plan ${session.id} ${session.state}${time}`;
   const counts = [
     countText(session.resources, session.kind === "group" ? "project" : "resource"),
@@ -141,6 +142,17 @@ function pruneText(report: PruneReport, dryRun: boolean): string {
     `${formatBytes(unusedBytes)} of ${formatBytes(storedBytes)} unused`,
     `${formatBytes(freedBytes)} ${would}freed`,
     ...condemned,
+  ].join(", ");
+}
+
+/** `1.2 M blocks looked at, 300 copies made (18 MiB), 4 copies of records made`. */
+function repairText({ blocks, copies, copiedBytes, recordCopies, lostBlocks, shortBlocks }: RepairReport): string {
+  return [
+    `${countText(Number(blocks), "block")} looked at`,
+    `${copies === 1n ? "1 copy" : `${copies} copies`} made (${formatBytes(copiedBytes)})`,
+    ...(recordCopies > 0n ? [`${recordCopies} of records`] : []),
+    ...(lostBlocks > 0n ? [`${countText(Number(lostBlocks), "block")} lost`] : []),
+    ...(shortBlocks > 0n ? [`${countText(Number(shortBlocks), "block")} with too few copies`] : []),
   ].join(", ");
 }
 

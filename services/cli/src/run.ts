@@ -10,6 +10,7 @@ import { addCompletion } from "./commands/completion.ts";
 import { addForgetCommand } from "./commands/forget.ts";
 import { addPolicyCommands } from "./commands/policy.ts";
 import { addPruneCommand } from "./commands/prune.ts";
+import { addRepairCommand } from "./commands/repair.ts";
 import { addRepositoryCommands } from "./commands/repository.ts";
 import { addRestoreCommand } from "./commands/restore.ts";
 import { addRoleCommands } from "./commands/roles.ts";
@@ -95,6 +96,7 @@ function createProgram(context: CliContext, written: Promise<void>[], onResult: 
   addSessionCommands(program, bind);
   addForgetCommand(program, bind);
   addPruneCommand(program, bind);
+  addRepairCommand(program, bind);
   addPolicyCommands(program, bind);
   addRestoreCommand(program, bind);
   addRoleCommands(program, bind);

@@ -225,6 +225,10 @@ export class FakeCluster implements Cluster {
       this.#note("startPrune", request);
       return { sessionId: "20261123T190000Z-33333333" };
     },
+    startRepair: async (request) => {
+      this.#note("startRepair", request);
+      return { sessionId: "20261123T190000Z-44444444" };
+    },
     listSessions: async (request) => {
       this.#note("listSessions", request);
       const at = request.pageToken === "" ? 0 : Number(request.pageToken);

@@ -120,6 +120,10 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
       return { sessionId: record.id };
     },
 
+    async startRepair({ repository }) {
+      return { sessionId: (await coordinator.start(repository, { kind: "repair" })).id };
+    },
+
     async listSessions({ repository, pageSize, pageToken }) {
       const size = Math.min(pageSize === 0 ? 100 : pageSize, PAGE_MAX);
       const all = (await coordinator.list(repository)).filter((r) => pageToken === "" || r.id < pageToken);

@@ -1,7 +1,7 @@
 /** The model's values as the control API sends them. One direction only; every field in one place. */
 
 import type { ResourceView, SessionView } from "@permafrost/control";
-import type { Failure, PruneReport, SavedPlan, SessionRecord, StreamStats } from "@permafrost/model";
+import type { Failure, PruneReport, RepairReport, SavedPlan, SessionRecord, StreamStats } from "@permafrost/model";
 import type { control } from "@permafrost/rpc";
 
 export function wireSession(
@@ -39,6 +39,7 @@ export function wireSession(
     prune: record.prune && wirePrune(record.prune),
     lockedUntil: wireTime(record.lock?.until),
     held: record.lock?.isHeld ?? false,
+    repair: record.repair && wireRepair(record.repair),
   };
 }
 
@@ -55,6 +56,17 @@ function wirePrune(report: PruneReport): control.PruneReport {
     freedBytes: BigInt(report.freedBytes),
     sparedBlocks: BigInt(report.sparedBlocks),
     deletedAfter: wireTime(report.deletedAfter),
+  };
+}
+
+function wireRepair(report: RepairReport): control.RepairReport {
+  return {
+    blocks: BigInt(report.blocks),
+    copies: BigInt(report.copies),
+    copiedBytes: BigInt(report.copiedBytes),
+    recordCopies: BigInt(report.recordCopies),
+    lostBlocks: BigInt(report.lostBlocks),
+    shortBlocks: BigInt(report.shortBlocks),
   };
 }
 

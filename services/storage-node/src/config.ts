@@ -20,6 +20,20 @@ export const storageNodeConfig = z.strictObject({
       reserveBytes: z.int().min(0).exactOptional(),
     })
     .default({ packBytes: 256 * MIB }),
+  /** Reading all packs again in the background, to find what the disk has lost. */
+  scrub: z
+    .strictObject({
+      /** From the end of one to the start of the next; 0: never. */
+      everyHours: z
+        .number()
+        .min(0)
+        .default(7 * 24),
+      bytesPerSecondMax: z
+        .int()
+        .min(MIB)
+        .default(64 * MIB),
+    })
+    .default({ everyHours: 7 * 24, bytesPerSecondMax: 64 * MIB }),
 });
 
 export type StorageNodeConfig = z.output<typeof storageNodeConfig>;

@@ -6,6 +6,9 @@ import { checkListen, createLogger, type Lifecycle, loadConfig, readEnvironment,
 import { CodedError } from "@permafrost/std";
 import { openStorage } from "@permafrost/storage";
 import { type StorageNodeConfig, storageNodeConfig } from "./config.ts";
+import { scrubPeriodically } from "./scrubbing.ts";
+
+const HOUR_MS = 3_600_000;
 
 export interface StorageNodeOptions {
   /** Makes the index anew from the packs before serving. */
@@ -30,6 +33,11 @@ export async function startStorageNode(
   if (options.rebuildIndex) {
     logger.info("Making the index anew from the packs");
     await store.rebuildIndex();
+  }
+  const { everyHours, bytesPerSecondMax } = config.scrub;
+  if (everyHours > 0) {
+    const scrubbing = scrubPeriodically(store, { everyMs: everyHours * HOUR_MS, bytesPerSecondMax }, logger);
+    await lifecycle.onStop("scrub", () => scrubbing.stop());
   }
   const server = await startServer({
     listen: config.listen,

@@ -41,9 +41,10 @@ export async function elsewhereSuite(prefix: string, { directory, print }: FullS
       async (file) => parse(await readFile(file, "utf8")) as Clouds,
     ),
   );
-  const clouds = { ...own?.clouds, [target]: other?.clouds[target] };
+  const walled = `${PREFIX}-acme-admin`;
+  const clouds = { ...own?.clouds, [target]: other?.clouds[target], [walled]: other?.clouds[walled] };
   await writeFile(osConfigFile, stringify({ clouds }), { mode: 0o600 });
-  const inventory = async () => JSON.parse(await lab(["inventory", target, "--full"], SECOND)) as FullInventory;
+  const inventory = async (name = target) => JSON.parse(await lab(["inventory", name, "--full"], SECOND)) as FullInventory;
 
   let running: Permafrost | undefined;
   const known: { before?: FullInventory; empty?: FullInventory; plan?: SessionJson; applied?: SessionJson } = {};
@@ -152,6 +153,20 @@ export async function elsewhereSuite(prefix: string, { directory, print }: FullS
         same(ids(await inventory()).filter((id) => !before.has(id)));
       },
     },
+    {
+      name: "elsewhere: a firewall of the newer cloud, which the older does not have, is backed up, emptied and restored",
+      async run() {
+        const before = walls(await inventory(walled));
+        assert.ok(before.length > 10, `only ${before.join(", ")}`);
+        same(undone(await run("backup", "--repository", REPOSITORY, "--os-cloud", walled)), "backup");
+        await lab(["empty", walled], SECOND);
+        same(
+          undone(await run("restore", "latest", "--repository", REPOSITORY, "--to-cloud", walled, "--verify", "metadata")),
+          "restored",
+        );
+        assert.deepEqual(walls(await inventory(walled)), before);
+      },
+    },
   ];
   return {
     cases,
@@ -160,6 +175,29 @@ export async function elsewhereSuite(prefix: string, { directory, print }: FullS
       running = undefined;
     },
   };
+}
+
+/** Of a firewall's objects: what is another's in any other object. */
+const OF_THE_OBJECT = new Set(["id", "created_at", "updated_at", "revision_number"]);
+
+/** Every firewall group, policy and rule, with names in place of ids, and ports as the subnets they are on. */
+function walls({ resources }: FullInventory): string[] {
+  const names = new Map<string, string>();
+  for (const type of ["neutron.firewall-policy", "neutron.firewall-rule", "neutron.subnet"])
+    for (const row of resources[type] ?? []) names.set(String(row.id), String(row.name));
+  for (const port of resources["neutron.port"] ?? [])
+    for (const { subnet_id } of (port.fixed_ips ?? []) as readonly { subnet_id: string }[])
+      names.set(String(port.id), `port on ${names.get(subnet_id)}`);
+  const named = (value: unknown): unknown =>
+    Array.isArray(value) ? value.map(named) : typeof value === "string" ? (names.get(value) ?? value) : value;
+  return ["group", "policy", "rule"]
+    .flatMap((kind) => resources[`neutron.firewall-${kind}`] ?? [])
+    .map((row) => {
+      const kept = Object.entries(row).filter(([name]) => !OF_THE_OBJECT.has(name));
+      const sorted = kept.sort(([a], [b]) => (a < b ? -1 : 1));
+      return JSON.stringify(Object.fromEntries(sorted.map(([name, value]) => [name, named(value)])));
+    })
+    .sort();
 }
 
 /** What only an administrator of the second cloud could make, and the homes there do not come with. */

@@ -12,7 +12,7 @@ import type { Bind } from "./command.ts";
 import { addLockCommand } from "./session-lock.ts";
 
 /** As `--kind` has them; a plan is a restore that was only planned. */
-const SESSION_KINDS = ["backup", "group", "plan", "restore", "verify", "undo", "check", "prune"] as const;
+const SESSION_KINDS = ["backup", "group", "plan", "restore", "verify", "undo", "check", "prune", "repair"] as const;
 const SESSION_STATES: readonly string[] = ["running", "succeeded", "partial", "failed", "cancelled"];
 
 function collectState(value: string, before: readonly string[] | undefined): readonly string[] {

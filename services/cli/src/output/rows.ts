@@ -49,6 +49,9 @@ export const SESSION_COLUMNS: readonly Column<Session>[] = [
   { ...pruned("Freed Size", (report) => report.freedBytes), detail: true },
   { ...pruned("Condemned Size", (report) => report.condemnedBytes), detail: true },
   { ...time<Session>("Deleted After", (row) => row.prune?.deletedAfter), detail: true },
+  { title: "Repaired Copies", value: (row) => row.repair?.copies, detail: true },
+  { title: "Lost Blocks", value: (row) => row.repair?.lostBlocks, detail: true },
+  { title: "Short Blocks", value: (row) => row.repair?.shortBlocks, detail: true },
   { title: "Failure", value: (row) => failureValue(row.failure), text: (row) => failureText(row.failure), detail: true },
 ];
 
@@ -148,6 +151,7 @@ export function tableColumnsOf(
     case "undo":
       return ["Type", "Name", ...target, "State", "Target ID"];
     case "prune":
+    case "repair":
       return ["Type", "Name", "State", "Time"];
     case "check":
       return ["Type", "Name", "State", "Logical Size", "Read Size", "Time"];

@@ -108,6 +108,8 @@ export interface Record {
   version: bigint;
   /** Sealed body. */
   body: Uint8Array;
+  /** This version is a deletion, without a body; only in answers to requests with `with_deleted`. */
+  deleted: boolean;
 }
 
 /** Stores a record. */
@@ -130,6 +132,8 @@ export interface GetRecordRequest {
   repositoryId: string;
   /** Its key. */
   key: string;
+  /** Answer a deletion, too. */
+  withDeleted: boolean;
 }
 
 /** The newest version. */
@@ -144,6 +148,8 @@ export interface ListRecordsRequest {
   repositoryId: string;
   /** Keys start with it. */
   prefix: string;
+  /** Answer deletions, too. */
+  withDeleted: boolean;
 }
 
 /** Some of the records. */
@@ -956,7 +962,7 @@ export const GetResponse: MessageFns<GetResponse> = {
 };
 
 function createBaseRecord(): Record {
-  return { key: "", version: 0n, body: new Uint8Array(0) };
+  return { key: "", version: 0n, body: new Uint8Array(0), deleted: false };
 }
 
 export const Record: MessageFns<Record> = {
@@ -972,6 +978,9 @@ export const Record: MessageFns<Record> = {
     }
     if (message.body.length !== 0) {
       writer.uint32(26).bytes(message.body);
+    }
+    if (message.deleted !== false) {
+      writer.uint32(32).bool(message.deleted);
     }
     return writer;
   },
@@ -1013,6 +1022,14 @@ export const Record: MessageFns<Record> = {
             message.body = reader.bytes();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.deleted = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1033,6 +1050,7 @@ export const Record: MessageFns<Record> = {
     message.key = object.key ?? "";
     message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
     message.body = object.body ?? new Uint8Array(0);
+    message.deleted = object.deleted ?? false;
     return message;
   },
 };
@@ -1150,7 +1168,7 @@ export const PutRecordResponse: MessageFns<PutRecordResponse> = {
 };
 
 function createBaseGetRecordRequest(): GetRecordRequest {
-  return { repositoryId: "", key: "" };
+  return { repositoryId: "", key: "", withDeleted: false };
 }
 
 export const GetRecordRequest: MessageFns<GetRecordRequest> = {
@@ -1160,6 +1178,9 @@ export const GetRecordRequest: MessageFns<GetRecordRequest> = {
     }
     if (message.key !== "") {
       writer.uint32(18).string(message.key);
+    }
+    if (message.withDeleted !== false) {
+      writer.uint32(24).bool(message.withDeleted);
     }
     return writer;
   },
@@ -1193,6 +1214,14 @@ export const GetRecordRequest: MessageFns<GetRecordRequest> = {
             message.key = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.withDeleted = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1212,6 +1241,7 @@ export const GetRecordRequest: MessageFns<GetRecordRequest> = {
     const message = createBaseGetRecordRequest();
     message.repositoryId = object.repositoryId ?? "";
     message.key = object.key ?? "";
+    message.withDeleted = object.withDeleted ?? false;
     return message;
   },
 };
@@ -1274,7 +1304,7 @@ export const GetRecordResponse: MessageFns<GetRecordResponse> = {
 };
 
 function createBaseListRecordsRequest(): ListRecordsRequest {
-  return { repositoryId: "", prefix: "" };
+  return { repositoryId: "", prefix: "", withDeleted: false };
 }
 
 export const ListRecordsRequest: MessageFns<ListRecordsRequest> = {
@@ -1284,6 +1314,9 @@ export const ListRecordsRequest: MessageFns<ListRecordsRequest> = {
     }
     if (message.prefix !== "") {
       writer.uint32(18).string(message.prefix);
+    }
+    if (message.withDeleted !== false) {
+      writer.uint32(24).bool(message.withDeleted);
     }
     return writer;
   },
@@ -1317,6 +1350,14 @@ export const ListRecordsRequest: MessageFns<ListRecordsRequest> = {
             message.prefix = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.withDeleted = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1336,6 +1377,7 @@ export const ListRecordsRequest: MessageFns<ListRecordsRequest> = {
     const message = createBaseListRecordsRequest();
     message.repositoryId = object.repositoryId ?? "";
     message.prefix = object.prefix ?? "";
+    message.withDeleted = object.withDeleted ?? false;
     return message;
   },
 };

@@ -410,6 +410,34 @@ export interface StartPruneResponse {
   sessionId: string;
 }
 
+/** Repairs a repository. */
+export interface StartRepairRequest {
+  /** Name or id. */
+  repository: string;
+}
+
+/** The session runs. */
+export interface StartRepairResponse {
+  /** Its id. */
+  sessionId: string;
+}
+
+/** What a repair found and did. */
+export interface RepairReport {
+  /** Blocks looked at, each once. */
+  blocks: bigint;
+  /** Copies made on storage nodes that lacked one or had a damaged one. */
+  copies: bigint;
+  /** Bytes of the sealed bodies of these. */
+  copiedBytes: bigint;
+  /** Copies of records made. */
+  recordCopies: bigint;
+  /** Blocks that no storage node has whole. */
+  lostBlocks: bigint;
+  /** Blocks that a storage node which is to keep them did not take. */
+  shortBlocks: bigint;
+}
+
 /** What a prune found and did: blocks and sealed bytes of every copy on every storage node. */
 export interface PruneReport {
   /** All blocks. */
@@ -442,7 +470,7 @@ export interface PruneReport {
 export interface Session {
   /** Its id. */
   id: string;
-  /** `backup`, `group`, `restore`, `verify`, `undo`, `check` or `prune`. */
+  /** `backup`, `group`, `restore`, `verify`, `undo`, `check`, `prune` or `repair`. */
   kind: string;
   /** `running`, `succeeded`, `partial`, `failed` or `cancelled`. */
   state: string;
@@ -510,6 +538,8 @@ export interface Session {
     | undefined;
   /** May not be forgotten until somebody takes the legal hold off. */
   held: boolean;
+  /** Of a repair. */
+  repair?: RepairReport | undefined;
 }
 
 /** A resource in a session. */
@@ -3821,6 +3851,257 @@ export const StartPruneResponse: MessageFns<StartPruneResponse> = {
   },
 };
 
+function createBaseStartRepairRequest(): StartRepairRequest {
+  return { repository: "" };
+}
+
+export const StartRepairRequest: MessageFns<StartRepairRequest> = {
+  encode(message: StartRepairRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartRepairRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartRepairRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartRepairRequest>): StartRepairRequest {
+    return StartRepairRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartRepairRequest>): StartRepairRequest {
+    const message = createBaseStartRepairRequest();
+    message.repository = object.repository ?? "";
+    return message;
+  },
+};
+
+function createBaseStartRepairResponse(): StartRepairResponse {
+  return { sessionId: "" };
+}
+
+export const StartRepairResponse: MessageFns<StartRepairResponse> = {
+  encode(message: StartRepairResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartRepairResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartRepairResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartRepairResponse>): StartRepairResponse {
+    return StartRepairResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartRepairResponse>): StartRepairResponse {
+    const message = createBaseStartRepairResponse();
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseRepairReport(): RepairReport {
+  return { blocks: 0n, copies: 0n, copiedBytes: 0n, recordCopies: 0n, lostBlocks: 0n, shortBlocks: 0n };
+}
+
+export const RepairReport: MessageFns<RepairReport> = {
+  encode(message: RepairReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.blocks !== 0n) {
+      if (BigInt.asUintN(64, message.blocks) !== message.blocks) {
+        throw new globalThis.Error("value provided for field message.blocks of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.blocks);
+    }
+    if (message.copies !== 0n) {
+      if (BigInt.asUintN(64, message.copies) !== message.copies) {
+        throw new globalThis.Error("value provided for field message.copies of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.copies);
+    }
+    if (message.copiedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.copiedBytes) !== message.copiedBytes) {
+        throw new globalThis.Error("value provided for field message.copiedBytes of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.copiedBytes);
+    }
+    if (message.recordCopies !== 0n) {
+      if (BigInt.asUintN(64, message.recordCopies) !== message.recordCopies) {
+        throw new globalThis.Error("value provided for field message.recordCopies of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.recordCopies);
+    }
+    if (message.lostBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.lostBlocks) !== message.lostBlocks) {
+        throw new globalThis.Error("value provided for field message.lostBlocks of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.lostBlocks);
+    }
+    if (message.shortBlocks !== 0n) {
+      if (BigInt.asUintN(64, message.shortBlocks) !== message.shortBlocks) {
+        throw new globalThis.Error("value provided for field message.shortBlocks of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.shortBlocks);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RepairReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRepairReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.blocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.copies = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.copiedBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.recordCopies = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.lostBlocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.shortBlocks = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RepairReport>): RepairReport {
+    return RepairReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RepairReport>): RepairReport {
+    const message = createBaseRepairReport();
+    message.blocks = (object.blocks !== undefined && object.blocks !== null) ? BigInt(object.blocks) : 0n;
+    message.copies = (object.copies !== undefined && object.copies !== null) ? BigInt(object.copies) : 0n;
+    message.copiedBytes = (object.copiedBytes !== undefined && object.copiedBytes !== null)
+      ? BigInt(object.copiedBytes)
+      : 0n;
+    message.recordCopies = (object.recordCopies !== undefined && object.recordCopies !== null)
+      ? BigInt(object.recordCopies)
+      : 0n;
+    message.lostBlocks = (object.lostBlocks !== undefined && object.lostBlocks !== null)
+      ? BigInt(object.lostBlocks)
+      : 0n;
+    message.shortBlocks = (object.shortBlocks !== undefined && object.shortBlocks !== null)
+      ? BigInt(object.shortBlocks)
+      : 0n;
+    return message;
+  },
+};
+
 function createBasePruneReport(): PruneReport {
   return {
     storedBlocks: 0n,
@@ -4089,6 +4370,7 @@ function createBaseSession(): Session {
     prune: undefined,
     lockedUntil: undefined,
     held: false,
+    repair: undefined,
   };
 }
 
@@ -4189,6 +4471,9 @@ export const Session: MessageFns<Session> = {
     }
     if (message.held !== false) {
       writer.uint32(232).bool(message.held);
+    }
+    if (message.repair !== undefined) {
+      RepairReport.encode(message.repair, writer.uint32(242).fork()).join();
     }
     return writer;
   },
@@ -4438,6 +4723,14 @@ export const Session: MessageFns<Session> = {
             message.held = reader.bool();
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.repair = RepairReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4492,6 +4785,9 @@ export const Session: MessageFns<Session> = {
       : undefined;
     message.lockedUntil = object.lockedUntil ?? undefined;
     message.held = object.held ?? false;
+    message.repair = (object.repair !== undefined && object.repair !== null)
+      ? RepairReport.fromPartial(object.repair)
+      : undefined;
     return message;
   },
 };
@@ -7281,6 +7577,15 @@ export const SessionServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Makes every storage node have all that it is to keep. */
+    startRepair: {
+      name: "StartRepair",
+      requestType: StartRepairRequest as typeof StartRepairRequest,
+      requestStream: false,
+      responseType: StartRepairResponse as typeof StartRepairResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Sessions, newest first. */
     listSessions: {
       name: "ListSessions",
@@ -7396,6 +7701,11 @@ export interface SessionServiceImplementation<CallContextExt = {}> {
     request: StartPruneRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<StartPruneResponse>>;
+  /** Makes every storage node have all that it is to keep. */
+  startRepair(
+    request: StartRepairRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<StartRepairResponse>>;
   /** Sessions, newest first. */
   listSessions(
     request: ListSessionsRequest,
@@ -7478,6 +7788,11 @@ export interface SessionServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<StartPruneRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<StartPruneResponse>;
+  /** Makes every storage node have all that it is to keep. */
+  startRepair(
+    request: DeepPartial<StartRepairRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<StartRepairResponse>;
   /** Sessions, newest first. */
   listSessions(
     request: DeepPartial<ListSessionsRequest>,
