@@ -103,7 +103,7 @@ export async function rotLarge(run: LargeRun): Promise<void> {
         const others = mayBeTorn || next(2) === 0 ? good : good.slice(0, 1);
         // The index may be all that knows of a deletion in a part that is gone.
         const keepThen = next(2) === 0 ? "all" : "nothing";
-        const nextStart = { keep: keepThen, mayBeTorn: mayBeTorn || keepThen === "nothing" } as const;
+        const nextStart = { keep: keepThen, mayBeTorn: keepThen === "nothing" } as const;
         const outcome = await surviveRot(rotten, others, content, { mayBeTorn, next: nextStart });
         run.tally.count(kind, { unusedBytes: unusedHit, ...outcome });
       } catch (error) {

@@ -109,8 +109,8 @@ async function coded<T>(work: Promise<T>): Promise<T | CodedError> {
 }
 
 /**
- * RotFailure unless the store has everything and counts it as present. `mayBeTorn`: it may have missed deletions, which no read spreads, and
- * answers whether it did: the other nodes outvote it.
+ * RotFailure unless the store has everything and counts it as present. `mayBeTorn`: it may have missed deletions, and
+ * answers whether it did.
  */
 export async function expectWhole(store: BlockStore, content: Content, when: string, mayBeTorn = false): Promise<boolean> {
   const { blocks, records, absent, absentRecords } = await readAll(store, content, mayBeTorn);
