@@ -6,7 +6,7 @@
  */
 
 import type { BlockStore } from "@permafrost/blocks";
-import { flipBit, RotFailure, type RotOutcome, type RotTally, testScope } from "@permafrost/blocks/testing";
+import { flipBit, RotFailure, type RotOutcome, type RotTally } from "@permafrost/blocks/testing";
 import { RECORD_HEADER_BYTES, recordBytes } from "@permafrost/format";
 import type { StorageEngine } from "../src/index.ts";
 import { scanRecords } from "../src/pack-scan.ts";
@@ -17,9 +17,9 @@ import {
   filledMachine,
   isWhole,
   putAll,
-  type Refusals,
   readAll,
   readThroughCluster,
+  repairBlocks,
   SMALL,
   scrubbed,
 } from "./rotten-node.ts";
@@ -61,7 +61,7 @@ export async function rotBits(run: BitRun): Promise<void> {
       const rotten = machine.restart("kept", start.keep);
       flipBit(rotten.packs.raw(pack), bit);
       try {
-        const others = hasTornWrites(start) || bit % 2 === 0 ? good : good.slice(0, 1);
+        const others = bit % 2 === 0 ? good : good.slice(0, 1);
         const mayBeTorn = hasTornWrites(start);
         const outcome = await surviveRot(rotten, others, SMALL, {
           mayBeTorn,
@@ -87,7 +87,7 @@ export async function goodNode(content: Content): Promise<StorageEngine> {
 }
 
 /**
- * Starts the node, reads it, scrubs it, reads it through a cluster with `good`, and puts again what it says it does not have. RotFailure if any
+ * Starts the node, reads it, scrubs it, reads it through a cluster with `good`, and repairs what it says it does not have. RotFailure if any
  * answer on the way is wrong, or if it does not have everything then, or not after one more start, as `next` says.
  */
 export async function surviveRot(
@@ -102,7 +102,7 @@ export async function surviveRot(
   const { packsCut, packsSetAside, packsMissing } = (await store.stats()).recovery;
   const isDetected = !isWhole(refused) || found.length + packsCut + packsSetAside + packsMissing.length > 0;
   await readThroughCluster(store, good, content);
-  await putAbsent(store, refused);
+  if (refused.absent.length > 0) await repairBlocks(store, good, refused.absent);
   await expectWhole(store, content, "after the repair");
   const again = await rotten.restart("kept", next.keep).open();
   const missesDeletion = await expectWhole(again, content, "at the next start", next.mayBeTorn);
@@ -115,11 +115,6 @@ interface Survival {
   readonly mayBeTorn: boolean;
   /** The start after the repair; with `mayBeTorn` it may miss a deletion that only the index had. */
   readonly next: { readonly keep: "all" | "nothing"; readonly mayBeTorn: boolean };
-}
-
-/** A read repairs copies that are damaged, not blocks that a node never heard of; those are put again. */
-async function putAbsent(store: BlockStore, { absent }: Refusals): Promise<void> {
-  if (absent.length > 0) await store.put(testScope(), absent);
 }
 
 /** Bytes of the pack that nothing depends on, and what they are. */

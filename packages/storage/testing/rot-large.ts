@@ -100,7 +100,7 @@ export async function rotLarge(run: LargeRun): Promise<void> {
       // Without index and footer the node alone cannot tell what it had.
       const mayBeTorn = hasTornWrites({ sealed: false, keep });
       try {
-        const others = mayBeTorn || next(2) === 0 ? good : good.slice(0, 1);
+        const others = next(2) === 0 ? good : good.slice(0, 1);
         // The index may be all that knows of a deletion in a part that is gone.
         const keepThen = next(2) === 0 ? "all" : "nothing";
         const nextStart = { keep: keepThen, mayBeTorn: keepThen === "nothing" } as const;

@@ -136,13 +136,32 @@ export async function scrubbed(store: StorageEngine): Promise<ScrubFinding[]> {
 
 /** Reads everything through a cluster that asks `rotten` first, and lets it repair. RotFailure unless every answer is exact. */
 export async function readThroughCluster(rotten: BlockStore, good: readonly BlockStore[], content: Content): Promise<void> {
+  const cluster = clusterOf(rotten, good);
+  const refused = await readAll(cluster, content);
+  if (!isWhole(refused)) throw new RotFailure(`the cluster does not answer what ${good.length} nodes have`);
+  await cluster.close();
+}
+
+/** What `permafrost repair` does: reads put back what is damaged, not blocks that a node never heard of. */
+export async function repairBlocks(
+  rotten: BlockStore,
+  good: readonly BlockStore[],
+  blocks: readonly SealedBlock[],
+): Promise<void> {
+  const cluster = clusterOf(rotten, good);
+  const { lost, short } = await cluster.repairBlocks(
+    scope,
+    blocks.map(({ id }) => id),
+  );
+  if (lost.length + short.length > 0) throw new RotFailure(`a repair left ${lost.length} blocks lost and ${short.length} short`);
+  await cluster.close();
+}
+
+function clusterOf(rotten: BlockStore, good: readonly BlockStore[]): BlockStore {
   const stores = [rotten, ...good].map(notClosed);
   const nodes = stores.map((store, i) => ({ id: `n${i}`, zone: `z${i}`, weight: i === 0 ? 1e9 : 1, store }));
   const quorum = Math.floor(nodes.length / 2) + 1;
-  const cluster = replicatedStore({ nodes, replicas: nodes.length, writeQuorum: quorum, suspectMs: 0 });
-  const refused = await readAll(cluster, content);
-  if (!isWhole(refused)) throw new RotFailure(`the cluster of ${nodes.length} does not answer what ${good.length} nodes have`);
-  await cluster.close();
+  return replicatedStore({ nodes, replicas: nodes.length, writeQuorum: quorum, suspectMs: 0 });
 }
 
 /** The store without its `close`. */
