@@ -1,4 +1,4 @@
-/** Storage nodes that lose their disks one after another: with a repair after each, every restore point outlives all of them. */
+/** Storage nodes that lose their disks, or are away: backups go on, and with a repair after each every restore point outlives all of them. */
 
 import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -76,3 +76,20 @@ it("lose nothing", async () => {
   const { sessionId } = await cluster.control.sessions.startCheck({ repository: "acme", sessionIds: [], readData: true });
   expect(await ended(cluster, sessionId)).toMatchObject({ state: "succeeded" });
 }, 180_000);
+
+it("that are away for a while stop no backup, and have their part after a repair", async () => {
+  await cluster.kill("node-2");
+  const data = Buffer.from(systemRandom.bytes(6 * MIB));
+  const one = async function* () {
+    yield data;
+  };
+  const { id } = await backupStream(cluster, "while one is away", one());
+  expect((await readStream(cluster, id)).equals(data)).toBe(true);
+  await cluster.startRole("node-2");
+  expect((await repair()).state).toBe("succeeded");
+  for (const role of ["node-1", "coordinator", "worker-1"]) await cluster.kill(role);
+  for (const role of ["coordinator", "worker-1"]) await cluster.startRole(role);
+  expect((await readStream(cluster, id)).equals(data)).toBe(true);
+  const second = await backupStream(cluster, "while another is away", one());
+  expect((await readStream(cluster, second.id)).equals(data)).toBe(true);
+}, 120_000);

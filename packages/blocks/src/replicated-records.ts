@@ -48,7 +48,8 @@ export class ReplicatedRecords {
     checkScope(scope);
     checkRecord(record);
     const replicas = this.#replicasOf(scope.repositoryId, record.key);
-    this.#decide("putRecord", await this.#gather("putRecord", replicas, (store) => store.putRecord(scope, record)));
+    const put = (nodes: readonly StoreNode[]) => this.#gather("putRecord", nodes, (store) => store.putRecord(scope, record));
+    this.#decide("putRecord", await this.#withStandIns(replicas, await put(replicas), put));
   }
 
   async delete(scope: Scope, key: string, version: bigint): Promise<void> {
@@ -56,13 +57,36 @@ export class ReplicatedRecords {
     checkRecordKey(key);
     const replicas = this.#replicasOf(scope.repositoryId, key);
     const others = this.#cluster.nodes.filter((node) => !replicas.includes(node));
+    const remove = (nodes: readonly StoreNode[]) =>
+      this.#gather("deleteRecord", nodes, (store) => store.deleteRecord(scope, key, version));
     const [answers] = await Promise.all([
-      this.#gather("deleteRecord", replicas, (store) => store.deleteRecord(scope, key, version)),
+      remove(replicas),
       this.#gather("deleteRecord", others, async (store) => {
         if (await store.getRecord(scope.repositoryId, key)) await store.deleteRecord(scope, key, version);
       }),
     ]);
-    this.#decide("deleteRecord", answers);
+    this.#decide("deleteRecord", await this.#withStandIns(replicas, answers, remove));
+  }
+
+  /**
+   * A write that a quorum of the replicas did not take, because some are silent, is taken as well by a majority of all nodes with so many
+   * replicas among them that every quorum has one of these: so of two writers of one version still at most one succeeds.
+   */
+  async #withStandIns(
+    replicas: readonly StoreNode[],
+    answers: readonly Answer<void>[],
+    write: (nodes: readonly StoreNode[]) => Promise<Answer<void>[]>,
+  ): Promise<readonly Answer<void>[]> {
+    const { values, failures } = split(answers);
+    const isRefused = [...failures.values()].some(isRefusal);
+    const isMet = values.length + this.#quorum > replicas.length;
+    const majority = Math.max(this.#quorum, Math.floor(this.#cluster.nodes.length / 2) + 1);
+    if (values.length >= this.#quorum || isRefused || !isMet) return answers;
+    const others = this.#cluster.nodes.filter((node) => node.weight > 0 && !replicas.includes(node));
+    const all = [...answers, ...(await write(others.slice(0, majority - values.length)))];
+    const taken = split(all).values.length;
+    // Fewer than the majority count as no more than the replicas alone.
+    return taken >= majority || [...split(all).failures.values()].some(isRefusal) ? all : answers;
   }
 
   async get(

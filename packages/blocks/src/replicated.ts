@@ -1,7 +1,8 @@
 /**
  * One BlockStore over many: R replicas by weighted rendezvous over zones, writes acknowledged by W of them.
  *
- * A put or a commit survives R - W nodes that do not answer; with R - W + 1 of them it fails with QUORUM_LOST and can be repeated.
+ * A put or a commit of blocks survives as long as W nodes answer, of a record as long as a quorum of its replicas does, or one of two and a
+ * majority of all; else it fails with QUORUM_LOST and can be repeated.
  * Reads survive every node but one that has the block. Each part says its own rules: `replicated-writes.ts`, `replicated-reads.ts`,
  * `replicated-records.ts`, `replicated-repair.ts`.
  */
