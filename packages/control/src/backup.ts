@@ -7,6 +7,7 @@
  */
 
 import {
+  type ConsistencyWindow,
   type DiscoveredResource,
   EMPTY_STATS,
   type FreezeResult,
@@ -17,6 +18,7 @@ import {
   type SessionSource,
   type StreamStats,
   sessionOutcome,
+  type WindowLimit,
 } from "@permafrost/model";
 import { CodedError, isoTime } from "@permafrost/std";
 import { cancelledOrThrow, endSession, enterPhase, patiently, type RunContext } from "./run-context.ts";
@@ -65,7 +67,10 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
     for (const f of frozen.values()) {
       if (f.failure !== undefined) context.view.patchResource(f, { state: "failed", failure: f.failure });
     }
-    await enterPhase(context, "stream", window === undefined ? {} : { consistencyWindow: window });
+    const beyond = window === undefined ? undefined : beyondLimit(window, spec.maxWindow);
+    if (beyond !== undefined && spec.maxWindow?.action === "fail") throw beyond;
+    const said = beyond === undefined ? warnings : [...warnings, beyond.message];
+    await enterPhase(context, "stream", { warnings: said, ...(window === undefined ? {} : { consistencyWindow: window }) });
 
     const captures = resources
       .filter((r) => r.captures && context.view.resource(resourceKeyText(r))?.state !== "failed")
@@ -106,7 +111,7 @@ export async function runTenantBackup(context: RunContext, spec: TenantBackupSpe
     await endSession(
       context,
       context.view.resources().length === 0 ? "succeeded" : sessionOutcome(context.view.resources().map((r) => r.state)),
-      { warnings: [...warnings, ...left] },
+      { warnings: [...said, ...left] },
     );
   } catch (error) {
     const cancelled = cancelledOrThrow(context, error);
@@ -203,6 +208,20 @@ function merge(known: ResourceResult | undefined, result: ResourceResult): Resou
     document: result.document ?? known.document,
     warnings: [...known.warnings, ...result.warnings],
   } as ResourceResult;
+}
+
+/** WINDOW_EXCEEDED; undefined: it is within the limit, or there is none. */
+function beyondLimit({ windowMs }: ConsistencyWindow, limit: WindowLimit | undefined): CodedError | undefined {
+  if (limit === undefined || windowMs <= limit.ms) return undefined;
+  const seconds = (ms: number) => `${Math.round(ms / 100) / 10} s`;
+  return new CodedError(
+    "WINDOW_EXCEEDED",
+    `The volumes were frozen within ${seconds(windowMs)}, not within the ${seconds(limit.ms)} asked for`,
+    {
+      facts: { windowMs, maxWindowMs: limit.ms },
+      hint: "Back up fewer volumes at once, or when the cloud is less busy; volumes of one server or volume group are frozen together.",
+    },
+  );
 }
 
 async function freeze(

@@ -78,6 +78,7 @@ async function runProject(
         input: "tenant",
         target: { ...spec.target, project: project.id, grant: true },
         selection: spec.selection,
+        ...(spec.maxWindow === undefined ? {} : { maxWindow: spec.maxWindow }),
         groupId: spec.sessionId,
         ...(spec.policy === undefined ? {} : { policy: spec.policy }),
       }));

@@ -11,6 +11,7 @@ import type {
   SessionSource,
   StreamRoot,
   VerifyLevel,
+  WindowLimit,
 } from "@permafrost/model";
 import { isoTime, type Random } from "@permafrost/std";
 
@@ -30,6 +31,7 @@ export interface TenantBackupSpec extends SpecBase {
   readonly input: "tenant";
   readonly target: CloudTarget;
   readonly selection: Selection;
+  readonly maxWindow?: WindowLimit;
   /** The session group it is part of. */
   readonly groupId?: SessionId;
   readonly policy?: SessionRecord["policy"];
@@ -44,6 +46,8 @@ export interface GroupSpec extends SpecBase {
   readonly selection: Selection;
   /** Sessions that run at the same time. */
   readonly atOnce: number;
+  /** Of each. */
+  readonly maxWindow?: WindowLimit;
   readonly policy?: SessionRecord["policy"];
 }
 

@@ -30,6 +30,7 @@ export {
   type SessionState,
   sessionOutcome,
   type VerifyLevel,
+  type WindowLimit,
 } from "./session.ts";
 export type {
   CheckResult,

@@ -5,6 +5,7 @@
 
 import type { SessionId } from "./ids.ts";
 import type { RetentionPolicy } from "./retention.ts";
+import type { WindowLimit } from "./session.ts";
 import type { CloudTarget, ProjectFilter, Selection } from "./task.ts";
 
 /** What each of its sessions is asked. */
@@ -14,6 +15,7 @@ export interface PolicyBackup {
   /** All projects that it selects, so many at the same time; absent: the target's. */
   readonly projects?: ProjectFilter;
   readonly atOnce?: number;
+  readonly maxWindow?: WindowLimit;
 }
 
 export interface BackupPolicy {

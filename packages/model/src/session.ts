@@ -95,6 +95,12 @@ export interface ConsistencyWindow {
   }[];
 }
 
+/** What a backup does when its volumes were frozen further apart than asked for. */
+export interface WindowLimit {
+  readonly ms: number;
+  readonly action: "warn" | "fail";
+}
+
 /** What a prune found and did. Blocks and bytes of every copy, of sealed bodies. */
 export interface PruneReport {
   /** Of all storage nodes. */

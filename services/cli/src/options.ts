@@ -16,6 +16,19 @@ export function wholeNumber(min: number): (text: string) => number {
   };
 }
 
+const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 } as const;
+const DURATION_MS_MAX = 3650 * UNIT_MS.d;
+
+/** Milliseconds of `90m`, `12h`, `7d`, `2w`; 0 needs no unit. */
+export function durationMs(text: string): number {
+  const [, count, unit] = /^(\d{1,9})([smhdw])?$/.exec(text) ?? [];
+  const isZero = count !== undefined && Number(count) === 0;
+  const ms = Number(count) * (unit === undefined ? 1 : UNIT_MS[unit as keyof typeof UNIT_MS]);
+  if (count === undefined || (unit === undefined && !isZero) || ms > DURATION_MS_MAX)
+    throw new InvalidArgumentError("Say a number and s, m, h, d or w, such as 12h or 7d.");
+  return ms;
+}
+
 /** Where the cluster is. */
 export function withConnection(command: Command): Command {
   return command
@@ -59,6 +72,16 @@ export function temporaryProjectOption(): Option {
     "--temporary-project <project>",
     "as an administrator, make the temporary snapshots, volumes and images in this project: name or id; they use its quota",
   );
+}
+
+export function maxWindowOption(): Option {
+  return new Option("--max-window <time>", "say so if the volumes were frozen further apart than this, such as 30s").argParser(
+    durationMs,
+  );
+}
+
+export function beyondWindowOption(): Option {
+  return new Option("--beyond-window <action>", "what then: warn (the default) or fail").choices(["warn", "fail"]);
 }
 
 /** Selectors, as `backup` and `restore` have them. */

@@ -25,7 +25,10 @@ beforeEach(async () => {
 afterEach(async () => await rm(keyring, { recursive: true }));
 
 const selection = { include: ["cinder.volume"], exclude: ["name=tmp*"] };
-const tenant = { $case: "tenant" as const, value: { cloud: "lab", project: "p", selection, temporaryProject: "ops" } };
+const tenant = {
+  $case: "tenant" as const,
+  value: { cloud: "lab", project: "p", selection, temporaryProject: "ops", maxWindowMs: 0n, failBeyondWindow: false },
+};
 const all = {
   $case: "allProjects" as const,
   value: {
@@ -37,6 +40,8 @@ const all = {
     selection,
     atOnce: 5,
     temporaryProject: "ops",
+    maxWindowMs: 30_000n,
+    failBeyondWindow: true,
   },
 };
 const policy = (changes: Partial<control.Policy> = {}): control.Policy => ({

@@ -62,12 +62,13 @@ export function wirePolicy({ policy, repository, nextDueAt }: PolicyView): contr
 }
 
 function wireBackup({ backup }: BackupPolicy): control.Policy["backup"] {
-  const { target, selection, projects, atOnce = PROJECTS_AT_ONCE } = backup;
+  const { target, selection, projects, atOnce = PROJECTS_AT_ONCE, maxWindow } = backup;
+  const window = { maxWindowMs: BigInt(maxWindow?.ms ?? 0), failBeyondWindow: maxWindow?.action === "fail" };
   const sent = { include: [...selection.include], exclude: [...selection.exclude] };
   const { cloud, project = "", temporaryProject = "" } = target;
-  if (projects === undefined) return { $case: "tenant", value: { cloud, project, selection: sent, temporaryProject } };
+  if (projects === undefined) return { $case: "tenant", value: { cloud, project, selection: sent, temporaryProject, ...window } };
   const { domain = "", tags, include, exclude } = projects;
   const names = { tags: [...tags], include: [...include], exclude: [...exclude] };
-  const value = { cloud, domain, ...names, selection: sent, atOnce, temporaryProject };
+  const value = { cloud, domain, ...names, selection: sent, atOnce, temporaryProject, ...window };
   return { $case: "allProjects", value };
 }

@@ -9,6 +9,7 @@ import {
   type Selection,
   type SessionRecord,
   type VerifyLevel,
+  type WindowLimit,
 } from "@permafrost/model";
 import { control } from "@permafrost/rpc";
 import { CodedError } from "@permafrost/std";
@@ -39,9 +40,11 @@ export function targetOf({ cloud, project }: { readonly cloud: string; readonly 
 }
 
 /** A tenant's input, as sessions and policies have it. */
-export function tenantOf({ cloud, project, selection, temporaryProject }: control.TenantInput) {
+export function tenantOf(input: control.TenantInput) {
+  const { cloud, project, selection, temporaryProject } = input;
   if (cloud === "") throw invalid("tenant.cloud", "Say which cloud, as named in clouds.yaml");
-  return { target: { ...targetOf({ cloud, project }), ...temporaries(temporaryProject) }, selection: selectionOf(selection) };
+  const target = { ...targetOf({ cloud, project }), ...temporaries(temporaryProject) };
+  return { target, selection: selectionOf(selection), ...windowOf(input) };
 }
 
 /** All projects, as session groups and policies have them. */
@@ -53,7 +56,15 @@ export function allProjectsOf(input: control.AllProjectsInput) {
     projects: { ...(domain === "" ? {} : { domain }), tags, include, exclude },
     selection: selectionOf(selection),
     atOnce: atOnce === 0 ? PROJECTS_AT_ONCE : atOnce,
+    ...windowOf(input),
   };
+}
+
+function windowOf({ maxWindowMs, failBeyondWindow }: control.TenantInput | control.AllProjectsInput): {
+  readonly maxWindow?: WindowLimit;
+} {
+  if (maxWindowMs === 0n && failBeyondWindow) throw invalid("max_window_ms", "Say how far apart volumes may be frozen");
+  return maxWindowMs === 0n ? {} : { maxWindow: { ms: Number(maxWindowMs), action: failBeyondWindow ? "fail" : "warn" } };
 }
 
 function temporaries(temporaryProject: string): Pick<CloudTarget, "temporaryProject"> {

@@ -63,7 +63,18 @@ test("every option reaches the request, and OS_PROJECT_NAME does not", async () 
     "--project-name",
     "p1",
   ];
-  argv.push("--exclude-project", "web-test", "--at-once", "5", "--temporary-project", "ops", "--exclude", "name=tmp*");
+  argv.push(
+    "--exclude-project",
+    "web-test",
+    "--at-once",
+    "5",
+    "--temporary-project",
+    "ops",
+    "--max-window",
+    "90s",
+    "--exclude",
+    "name=tmp*",
+  );
   expect(await world.run(...argv, "--detach", "-f", "value")).toBe(0);
   expect(world.cluster.requestOf("startBackup")).toEqual({
     repository: "all",
@@ -78,6 +89,8 @@ test("every option reaches the request, and OS_PROJECT_NAME does not", async () 
         selection: { include: [], exclude: ["name=tmp*"] },
         atOnce: 5,
         temporaryProject: "ops",
+        maxWindowMs: 90_000n,
+        failBeyondWindow: false,
       },
     },
   });

@@ -28,6 +28,8 @@ export interface GroupFlags {
   readonly exclude?: readonly string[];
   readonly detach?: boolean;
   readonly temporaryProject?: string;
+  readonly maxWindow?: number;
+  readonly beyondWindow?: "warn" | "fail";
 }
 
 const GROUP_OPTIONS = ["domain", "tag", "projectName", "excludeProject", "atOnce"] as const;
@@ -85,8 +87,15 @@ export function allProjectsOf(run: Run, flags: GroupFlags): Extract<StartBackupR
       selection: { include: [...(flags.include ?? [])], exclude: [...(flags.exclude ?? [])] },
       atOnce: flags.atOnce ?? 0,
       temporaryProject: flags.temporaryProject ?? "",
+      ...windowOf(flags),
     },
   };
+}
+
+/** How far apart volumes may be frozen. Throws USAGE. */
+export function windowOf({ maxWindow, beyondWindow }: Pick<GroupFlags, "maxWindow" | "beyondWindow">) {
+  if (maxWindow === undefined && beyondWindow !== undefined) throw usageError("--beyond-window goes with --max-window");
+  return { maxWindowMs: BigInt(maxWindow ?? 0), failBeyondWindow: beyondWindow === "fail" };
 }
 
 async function reportGroup(run: Run, cluster: Cluster, followed: Followed): Promise<ExitCode> {

@@ -10,12 +10,20 @@ import { usageError } from "../failure.ts";
 import { cancelSession, type Followed, followSession } from "../follow.ts";
 import { streamSteps, treeSteps } from "../input/steps.ts";
 import { type WalkProblem, walkTree } from "../input/walk.ts";
-import { temporaryProjectOption, withConnection, withOutput, withRepository, withSelection } from "../options.ts";
+import {
+  beyondWindowOption,
+  maxWindowOption,
+  temporaryProjectOption,
+  withConnection,
+  withOutput,
+  withRepository,
+  withSelection,
+} from "../options.ts";
 import { printSessionId, reportOutcome } from "../outcome.ts";
 import { printable } from "../output/render.ts";
 import { GROUP_COLUMNS, RESOURCE_COLUMNS } from "../output/rows.ts";
 import type { Run } from "../run-context.ts";
-import { backupGroup, checkGroupFlags, type GroupFlags, withGroup } from "./backup-group.ts";
+import { backupGroup, checkGroupFlags, type GroupFlags, windowOf, withGroup } from "./backup-group.ts";
 import type { Bind } from "./command.ts";
 
 interface BackupFlags extends GroupFlags {
@@ -45,6 +53,8 @@ Examples:
     .option("--os-cloud <cloud>", "cloud in the workers' clouds.yaml (OS_CLOUD, or `envvars` when OS_AUTH_URL is set)")
     .option("--os-project <project>", "name or id of the project (OS_PROJECT_NAME; default: that of the credentials)")
     .addOption(temporaryProjectOption())
+    .addOption(maxWindowOption())
+    .addOption(beyondWindowOption())
     .option("--name <name>", "name of the stream or tree; the next backup of this name is compared with it")
     .option("--detach", "print the session's id and leave it to the cluster");
   withSelection(backup);
@@ -69,7 +79,7 @@ function checkFlags(flags: BackupFlags, path: string | undefined): void {
   if (input === "tenant" && flags.name !== undefined) throw usageError("--name goes with --input stream or fs");
   if (input === "tenant") return;
   if (flags.detach) throw usageError(`--detach cannot go with --input ${input}: this process sends the bytes`);
-  for (const option of ["osCloud", "osProject", "temporaryProject", "include", "exclude"] as const) {
+  for (const option of ["osCloud", "osProject", "temporaryProject", "maxWindow", "beyondWindow", "include", "exclude"] as const) {
     if (flags[option] !== undefined) {
       throw usageError(`--${option.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)} goes with --input tenant`);
     }
@@ -82,7 +92,10 @@ async function backupTenant(run: Run, repository: string, flags: BackupFlags): P
   const selection = { include: [...(flags.include ?? [])], exclude: [...(flags.exclude ?? [])] };
   const request: StartBackupRequest = {
     repository,
-    input: { $case: "tenant", value: { cloud, project, selection, temporaryProject: flags.temporaryProject ?? "" } },
+    input: {
+      $case: "tenant",
+      value: { cloud, project, selection, temporaryProject: flags.temporaryProject ?? "", ...windowOf(flags) },
+    },
   };
   const cluster = await run.cluster();
   const { sessionId } = await cluster.sessions.startBackup(request, { signal: run.interrupts.signal });

@@ -100,6 +100,8 @@ test("backup of a project: options, selection, summary", async () => {
         project: "demo",
         selection: { include: ["cinder.volume", "name=db*"], exclude: ["cinder.volume/x"] },
         temporaryProject: "",
+        maxWindowMs: 0n,
+        failBeyondWindow: false,
       },
     },
   });

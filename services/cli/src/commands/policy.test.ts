@@ -8,7 +8,14 @@ const nightly: Policy = {
   name: "nightly",
   backup: {
     $case: "tenant",
-    value: { cloud: "mycloud", project: "", selection: { include: ["cinder.volume"], exclude: [] }, temporaryProject: "ops" },
+    value: {
+      cloud: "mycloud",
+      project: "",
+      selection: { include: ["cinder.volume"], exclude: [] },
+      temporaryProject: "ops",
+      maxWindowMs: 30_000n,
+      failBeyondWindow: true,
+    },
   },
   schedule: "30 2 * * *",
   timeZone: "Europe/Vienna",
@@ -28,6 +35,10 @@ test("set sends what is backed up, when, and what is kept", async () => {
   const more = [
     "--timezone",
     "Europe/Vienna",
+    "--max-window",
+    "30s",
+    "--beyond-window",
+    "fail",
     "--temporary-project",
     "ops",
     "--include",

@@ -5,10 +5,18 @@ import type { Policy } from "../api.ts";
 import { resolveCloud, resolveProject } from "../cloud.ts";
 import { EXIT } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
-import { temporaryProjectOption, withConnection, withOutput, withRepository, withSelection } from "../options.ts";
+import {
+  beyondWindowOption,
+  maxWindowOption,
+  temporaryProjectOption,
+  withConnection,
+  withOutput,
+  withRepository,
+  withSelection,
+} from "../options.ts";
 import { POLICY_COLUMNS } from "../output/policy-rows.ts";
 import type { Run } from "../run-context.ts";
-import { allProjectsOf, checkGroupFlags, type GroupFlags, withGroup } from "./backup-group.ts";
+import { allProjectsOf, checkGroupFlags, type GroupFlags, windowOf, withGroup } from "./backup-group.ts";
 import type { Bind } from "./command.ts";
 import { type KeepFlags, policyOf, withKeep } from "./keep-flags.ts";
 import { GRACE_MS, type PruneFlags, withGrace } from "./prune.ts";
@@ -77,6 +85,8 @@ function addSet(policy: Command, bind: Bind): void {
     .option("--os-cloud <cloud>", "cloud in the workers' clouds.yaml (OS_CLOUD, or `envvars` when OS_AUTH_URL is set)")
     .option("--os-project <project>", "name or id of the project (OS_PROJECT_NAME; default: that of the credentials)")
     .addOption(temporaryProjectOption())
+    .addOption(maxWindowOption())
+    .addOption(beyondWindowOption())
     .option("--prune", "prune the repository after something was forgotten");
   withGrace(set);
   withSelection(set);
@@ -118,7 +128,8 @@ Examples:
   });
 }
 
-function tenantOf(run: Run, { osCloud, osProject, temporaryProject = "", include = [], exclude = [] }: Flags): Policy["backup"] {
+function tenantOf(run: Run, flags: Flags): Policy["backup"] {
+  const { osCloud, osProject, temporaryProject = "", include = [], exclude = [] } = flags;
   return {
     $case: "tenant",
     value: {
@@ -126,6 +137,7 @@ function tenantOf(run: Run, { osCloud, osProject, temporaryProject = "", include
       project: resolveProject(osProject, run.context),
       selection: { include: [...include], exclude: [...exclude] },
       temporaryProject,
+      ...windowOf(flags),
     },
   };
 }

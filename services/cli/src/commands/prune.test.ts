@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { resource, session } from "../../testing/fake-cluster.ts";
 import { createWorld } from "../../testing/fake-context.ts";
-import { durationMs } from "./prune.ts";
+import { durationMs } from "../options.ts";
 
 const MIB = 1n << 20n;
 const report = {

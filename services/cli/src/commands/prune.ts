@@ -1,10 +1,10 @@
 /** `permafrost prune`: frees the space of what no session needs any more. */
 
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import type { Cluster } from "../api.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import { followSession } from "../follow.ts";
-import { wholeNumber, withConnection, withOutput, withRepository } from "../options.ts";
+import { durationMs, wholeNumber, withConnection, withOutput, withRepository } from "../options.ts";
 import { reportOutcome } from "../outcome.ts";
 import { RESOURCE_COLUMNS } from "../output/rows.ts";
 import type { Run } from "../run-context.ts";
@@ -15,19 +15,7 @@ export interface PruneFlags {
   readonly maxUnused?: number;
 }
 
-const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 } as const;
-export const GRACE_MS = 7 * UNIT_MS.d;
-const GRACE_MS_MAX = 3650 * UNIT_MS.d;
-
-/** Milliseconds of `90m`, `12h`, `7d`, `2w`; 0 needs no unit. */
-export function durationMs(text: string): number {
-  const [, count, unit] = /^(\d{1,9})([smhdw])?$/.exec(text) ?? [];
-  const isZero = count !== undefined && Number(count) === 0;
-  const ms = Number(count) * (unit === undefined ? 1 : UNIT_MS[unit as keyof typeof UNIT_MS]);
-  if (count === undefined || (unit === undefined && !isZero) || ms > GRACE_MS_MAX)
-    throw new InvalidArgumentError("Say a number and s, m, h, d or w, such as 12h or 7d.");
-  return ms;
-}
+export const GRACE_MS = durationMs("7d");
 
 /** The options that say how a prune is done. */
 export function withPrune(command: Command): Command {

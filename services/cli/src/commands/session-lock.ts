@@ -3,11 +3,10 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { EXIT } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
-import { withConnection, withOutput, withRepository } from "../options.ts";
+import { durationMs, withConnection, withOutput, withRepository } from "../options.ts";
 import { SESSION_SHOW_COLUMNS } from "../output/rows.ts";
 import { resolveSession } from "../session-ref.ts";
 import type { Bind } from "./command.ts";
-import { durationMs } from "./prune.ts";
 
 interface Flags {
   readonly repository?: string;

@@ -135,6 +135,10 @@ export interface TenantInput {
     | undefined;
   /** Name or id of the project whose quota the temporary objects use, for an administrator of it; empty: the project itself. */
   temporaryProject: string;
+  /** Volumes frozen further apart than this, in milliseconds, are told; 0: no limit. */
+  maxWindowMs: bigint;
+  /** Then the backup fails. */
+  failBeyondWindow: boolean;
 }
 
 /** Backups of all projects of a cloud that an administrator selects: a session each, in a session group. */
@@ -157,6 +161,10 @@ export interface AllProjectsInput {
   atOnce: number;
   /** As in TenantInput. */
   temporaryProject: string;
+  /** As in TenantInput, of each. */
+  maxWindowMs: bigint;
+  /** Then that backup fails. */
+  failBeyondWindow: boolean;
 }
 
 /** A backup of one byte stream, sent with InputService.Upload. */
@@ -1523,7 +1531,14 @@ export const Selection: MessageFns<Selection> = {
 };
 
 function createBaseTenantInput(): TenantInput {
-  return { cloud: "", project: "", selection: undefined, temporaryProject: "" };
+  return {
+    cloud: "",
+    project: "",
+    selection: undefined,
+    temporaryProject: "",
+    maxWindowMs: 0n,
+    failBeyondWindow: false,
+  };
 }
 
 export const TenantInput: MessageFns<TenantInput> = {
@@ -1539,6 +1554,15 @@ export const TenantInput: MessageFns<TenantInput> = {
     }
     if (message.temporaryProject !== "") {
       writer.uint32(34).string(message.temporaryProject);
+    }
+    if (message.maxWindowMs !== 0n) {
+      if (BigInt.asUintN(64, message.maxWindowMs) !== message.maxWindowMs) {
+        throw new globalThis.Error("value provided for field message.maxWindowMs of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.maxWindowMs);
+    }
+    if (message.failBeyondWindow !== false) {
+      writer.uint32(48).bool(message.failBeyondWindow);
     }
     return writer;
   },
@@ -1588,6 +1612,22 @@ export const TenantInput: MessageFns<TenantInput> = {
             message.temporaryProject = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.maxWindowMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.failBeyondWindow = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1611,6 +1651,10 @@ export const TenantInput: MessageFns<TenantInput> = {
       ? Selection.fromPartial(object.selection)
       : undefined;
     message.temporaryProject = object.temporaryProject ?? "";
+    message.maxWindowMs = (object.maxWindowMs !== undefined && object.maxWindowMs !== null)
+      ? BigInt(object.maxWindowMs)
+      : 0n;
+    message.failBeyondWindow = object.failBeyondWindow ?? false;
     return message;
   },
 };
@@ -1625,6 +1669,8 @@ function createBaseAllProjectsInput(): AllProjectsInput {
     selection: undefined,
     atOnce: 0,
     temporaryProject: "",
+    maxWindowMs: 0n,
+    failBeyondWindow: false,
   };
 }
 
@@ -1653,6 +1699,15 @@ export const AllProjectsInput: MessageFns<AllProjectsInput> = {
     }
     if (message.temporaryProject !== "") {
       writer.uint32(66).string(message.temporaryProject);
+    }
+    if (message.maxWindowMs !== 0n) {
+      if (BigInt.asUintN(64, message.maxWindowMs) !== message.maxWindowMs) {
+        throw new globalThis.Error("value provided for field message.maxWindowMs of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.maxWindowMs);
+    }
+    if (message.failBeyondWindow !== false) {
+      writer.uint32(80).bool(message.failBeyondWindow);
     }
     return writer;
   },
@@ -1734,6 +1789,22 @@ export const AllProjectsInput: MessageFns<AllProjectsInput> = {
             message.temporaryProject = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.maxWindowMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.failBeyondWindow = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1761,6 +1832,10 @@ export const AllProjectsInput: MessageFns<AllProjectsInput> = {
       : undefined;
     message.atOnce = object.atOnce ?? 0;
     message.temporaryProject = object.temporaryProject ?? "";
+    message.maxWindowMs = (object.maxWindowMs !== undefined && object.maxWindowMs !== null)
+      ? BigInt(object.maxWindowMs)
+      : 0n;
+    message.failBeyondWindow = object.failBeyondWindow ?? false;
     return message;
   },
 };
