@@ -77,7 +77,8 @@ describe("a prune of a cluster", () => {
       const session = await ended(cluster, id);
       // A node that does not answer ends a prune; a coordinator that dies is followed by one that goes on.
       expect(["succeeded", "failed"]).toContain(session.state);
-      if (session.state === "failed") expect(session.failure?.code).toMatch(/^(NODE|STORE|REMOTE|NODES)_|^DEADLINE|^CANCELLED/);
+      if (session.state === "failed")
+        expect(session.failure?.code).toMatch(/^(NODE|STORE|REMOTE|NODES|QUORUM)_|^DEADLINE|^CANCELLED/);
       expect((await readStream(cluster, "latest").catch(() => Buffer.alloc(0))).length).toBeGreaterThan(0);
     }
     const { prune: report } = await ended(cluster, await prune());

@@ -171,6 +171,13 @@ export class Cluster {
     await gone;
   }
 
+  /** SIGSTOP, as when its machine hangs; SIGCONT with `isStopped` false. Nothing if it does not run. */
+  pause(name: string, isStopped: boolean): void {
+    const child = this.#role(name).child;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null)
+      child.kill(isStopped ? "SIGSTOP" : "SIGCONT");
+  }
+
   /** Adds to a role's configuration file; for its next start. */
   async reconfigure(name: string, settings: object): Promise<void> {
     const file = this.#role(name).config;

@@ -10,6 +10,7 @@ import { addCompletion } from "./commands/completion.ts";
 import { addForgetCommand } from "./commands/forget.ts";
 import { addPolicyCommands } from "./commands/policy.ts";
 import { addPruneCommand } from "./commands/prune.ts";
+import { addRecoverCommand } from "./commands/recover.ts";
 import { addRepairCommand } from "./commands/repair.ts";
 import { addRepositoryCommands } from "./commands/repository.ts";
 import { addRestoreCommand } from "./commands/restore.ts";
@@ -97,6 +98,7 @@ function createProgram(context: CliContext, written: Promise<void>[], onResult: 
   addForgetCommand(program, bind);
   addPruneCommand(program, bind);
   addRepairCommand(program, bind);
+  addRecoverCommand(program, bind);
   addPolicyCommands(program, bind);
   addRestoreCommand(program, bind);
   addRoleCommands(program, bind);

@@ -55,6 +55,21 @@ export const SESSION_COLUMNS: readonly Column<Session>[] = [
   { title: "Failure", value: (row) => failureValue(row.failure), text: (row) => failureText(row.failure), detail: true },
 ];
 
+/** What a recovery made of a restore point; `damaged`: the check's rows of it that failed. */
+export interface RecoveredPoint {
+  readonly session: Session;
+  readonly damaged: readonly Resource[];
+}
+
+export const RECOVERED_COLUMNS: readonly Column<RecoveredPoint>[] = [
+  { title: "ID", value: ({ session }) => session.id },
+  { title: "Source", value: ({ session }) => sourceText(session) },
+  time("Started At", ({ session }) => session.startedAt),
+  { title: "Backup", value: ({ session }) => session.state },
+  { title: "Whole", value: ({ damaged }) => damaged.length === 0 },
+  { title: "Damaged", value: ({ damaged }) => damaged.length, align: "right" },
+];
+
 /** `session show`: one session has room for everything. */
 export const SESSION_SHOW_COLUMNS: readonly Column<Session>[] = SESSION_COLUMNS.map(({ detail: _, ...column }) => column);
 
