@@ -92,3 +92,11 @@ export function packFenced(facts: Facts): CodedError {
     retry: "elsewhere",
   });
 }
+
+/** BUCKET_UNFIT: the store cannot keep an object from being replaced. */
+export function bucketUnfit(message: string, facts: Readonly<Record<string, string | number>>): CodedError {
+  return new CodedError("BUCKET_UNFIT", message, {
+    facts,
+    hint: "Without it two storage nodes could write the same packs. Use a store that honours conditional writes, or Swift's own API.",
+  });
+}

@@ -8,7 +8,7 @@
  */
 
 import { CodedError, fromUtf8, type Random, randomId, utf8 } from "@permafrost/std";
-import { packFenced } from "./errors.ts";
+import { bucketUnfit, packFenced } from "./errors.ts";
 import type { ObjectBucket } from "./object-bucket.ts";
 import { OWNERS, ownerKey, parseOwnerKey, releasedKey } from "./object-keys.ts";
 
@@ -60,10 +60,7 @@ export async function claimPrefix(
   // "There is one" may be our own, of an attempt whose answer was lost.
   if (!isMade && (await textOf(bucket, key)) !== fromUtf8(mine)) throw packFenced({ epoch });
   if (await bucket.putNew(key, mine)) {
-    throw new CodedError("BUCKET_UNFIT", "the object store replaces an object in spite of If-None-Match: *", {
-      facts: { key },
-      hint: "Without it two storage nodes could write the same packs. Use a store that honours conditional writes, or Swift's own API.",
-    });
+    throw bucketUnfit("the object store replaces an object in spite of If-None-Match: *", { key });
   }
   return epoch;
 }

@@ -38,6 +38,19 @@ describe("S3", () => {
     expect(() => parsePage("<html>login</html>")).toThrow(expect.objectContaining({ code: "PACK_IO" }));
   });
 
+  it("is not fit when the store knows no conditional writes", async () => {
+    server.fault = (request, response, at) => {
+      if (at === "after" || request.headers["if-none-match"] === undefined) return false;
+      response.writeHead(501).end("<Error><Code>NotImplemented</Code></Error>");
+      return true;
+    };
+    await expect(bucketOf(server).putNew("owner/1", utf8("me"))).rejects.toMatchObject({
+      code: "BUCKET_UNFIT",
+      facts: { status: 501 },
+    });
+    expect(server.objects.size).toBe(0);
+  });
+
   it("repeats what may pass, waiting longer each time, then says PACK_UNREACHABLE", async () => {
     const bucket = bucketOf(server, { attemptsMax: 4 });
     server.fault = (request, response, at) => {

@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import { type Clock, CodedError, isoTime, type Random, retry, systemClock, systemRandom } from "@permafrost/std";
 import { AwsV4Signer } from "aws4fetch";
 import { Agent, type Dispatcher } from "undici";
-import { bucketError } from "./errors.ts";
+import { bucketError, bucketUnfit } from "./errors.ts";
 import type { ListedKey, ObjectBucket } from "./object-bucket.ts";
 
 export interface S3BucketOptions {
@@ -115,7 +115,10 @@ export function openS3Bucket(options: S3BucketOptions): ObjectBucket {
       await put("put", key, bytes, {}, [200, 201, 204]);
     },
     async putNew(key, bytes) {
-      return (await put("putNew", key, bytes, { "if-none-match": "*" }, [200, 201, 204, 412])).status !== 412;
+      const { status } = await put("putNew", key, bytes, { "if-none-match": "*" }, [200, 201, 204, 412, 501]);
+      // So answers Swift's s3api up to 2025.1.
+      if (status === 501) throw bucketUnfit("the object store does not know If-None-Match: * of a PUT", { status });
+      return status !== 412;
     },
     async get(key, offset, length) {
       if (length === 0) return Buffer.alloc(0);
