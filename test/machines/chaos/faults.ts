@@ -3,6 +3,10 @@
 import { systemClock } from "@permafrost/std";
 import type { Cluster } from "../../harness/cluster.ts";
 
+const STARTS_MAX = 10;
+/** With more of them down at once nothing would come to an end. */
+const STRUCK_AT_ONCE = 2;
+
 export interface Faults {
   readonly kills: number;
   readonly pauses: number;
@@ -19,17 +23,18 @@ export async function strike(
   const done = { kills: 0, pauses: 0, wipes: 0 };
   const busy = new Set<string>();
   const ends: Promise<void>[] = [];
+  let failure: unknown;
   for (let n = 0; n < count; n++) {
-    await systemClock.sleep(100 + next(700));
-    const free = roles.filter((role) => !busy.has(role));
-    const role = free[next(free.length)];
-    const kind = next(20);
+    await systemClock.sleep(300 + next(1700));
+    const free = busy.size < STRUCK_AT_ONCE ? roles.filter((role) => !busy.has(role)) : [];
+    const role = free[next(Math.max(1, free.length))];
+    const kind = next(40);
     if (kind === 0) {
       done.wipes++;
       await cluster.wipeBus();
     } else if (role !== undefined) {
       busy.add(role);
-      const isKill = kind < 15;
+      const isKill = kind < 30;
       if (isKill) done.kills++;
       else done.pauses++;
       ends.push(
@@ -38,13 +43,22 @@ export async function strike(
     }
   }
   await Promise.all(ends);
+  if (failure !== undefined) throw failure;
   return done;
 }
 
 async function killed(cluster: Cluster, role: string, awayMs: number): Promise<void> {
   await cluster.kill(role);
   await systemClock.sleep(awayMs);
-  await cluster.startRole(role);
+  // A role that finds no bus gives up: its service manager starts it again.
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await cluster.startRole(role);
+    } catch (error) {
+      if (attempt === STARTS_MAX) throw error;
+      await cluster.kill(role);
+    }
+  }
 }
 
 /** To the others it is dead; then it wakes and believes that no time has gone by. */
