@@ -6,15 +6,18 @@
  * it, for what that one has is not known.
  */
 
-import type { BlockStore } from "@permafrost/blocks";
-import { EMPTY_STATS, type RepairReport } from "@permafrost/model";
-import { isoTime, toHex } from "@permafrost/std";
+import type { BlockStore, RepairedBlocks } from "@permafrost/blocks";
+import { type BlockId, EMPTY_STATS, type RepairReport } from "@permafrost/model";
+import { isoTime, retry, toHex } from "@permafrost/std";
 import { listedBlocks } from "./listed-blocks.ts";
 import { cancelledOrThrow, endSession, enterPhase, type RunContext } from "./run-context.ts";
 import { toFailure } from "./task-entry.ts";
 
 /** Ids told one by one to the user. */
 const NAMED_MAX = 10;
+/** A node that came back a moment ago may not be heard yet. */
+const ATTEMPTS_MAX = 8;
+const PAUSE_MS = 2_000;
 
 export async function runRepair(context: RunContext, store: BlockStore): Promise<void> {
   const { repository, view, signal, clock } = context;
@@ -23,14 +26,35 @@ export async function runRepair(context: RunContext, store: BlockStore): Promise
     await enterPhase(context, "repair");
     view.setResource({ ...key, name: repository.id, state: "running", streams: {}, stats: EMPTY_STATS, warnings: [] });
     const scope = { repositoryId: repository.id, sessionId: view.record.id, taskId: "repair", fence: 0n };
+    const nodes = await retry(() => store.pruning(), {
+      ...{ attemptsMax: ATTEMPTS_MAX, delayMs: PAUSE_MS, delayMsMax: PAUSE_MS, clock, signal },
+    });
     let report: RepairReport = {
       ...{ blocks: 0, copies: 0, copiedBytes: 0, lostBlocks: 0, shortBlocks: 0 },
       recordCopies: await store.repairRecords(repository.id),
     };
+    const repairPage = async (ids: readonly BlockId[]): Promise<RepairedBlocks> => {
+      let done = await store.repairBlocks(scope, ids);
+      for (let attempt = 1; done.short.length > 0 && attempt < attemptsMax; attempt++) {
+        await clock.sleep(PAUSE_MS, signal);
+        const { copies, copiedBytes, short, lost } = await store.repairBlocks(scope, done.short);
+        done = {
+          ...done,
+          copies: done.copies + copies,
+          copiedBytes: done.copiedBytes + copiedBytes,
+          short,
+          lost: [...done.lost, ...lost],
+        };
+      }
+      return done;
+    };
     const named: string[] = [];
-    for await (const ids of listedBlocks(await store.pruning(), repository.id)) {
+    let attemptsMax = ATTEMPTS_MAX;
+    for await (const ids of listedBlocks(nodes, repository.id)) {
       signal.throwIfAborted();
-      const done = await store.repairBlocks(scope, ids);
+      const done = await repairPage(ids);
+      // Who did not take one page in all that time is not waited for again.
+      if (done.short.length > 0) attemptsMax = 1;
       report = {
         ...report,
         blocks: report.blocks + ids.length,
