@@ -1,5 +1,5 @@
 /**
- * A real cluster on loopback for tests: nats-server, storage nodes, coordinator and workers as processes of their own, from
+ * A real cluster on loopback for tests: nats-servers, storage nodes, coordinators and workers as processes of their own, from
  * configuration files as an operator writes them. Roles are killed and started again by name. `close` ends every process it
  * started and removes the directory; nothing else is ever signalled.
  */
@@ -12,11 +12,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ControlConnection, connectControl, connectInput, type InputConnection } from "@permafrost/client";
-import { type NatsServer, startNatsServer } from "@permafrost/jobs";
 import type { TlsFiles } from "@permafrost/rpc";
 import { ensureTokenFile } from "@permafrost/runtime";
 import { CodedError, retry, systemClock } from "@permafrost/std";
 import { parse, stringify } from "yaml";
+import { BusServers } from "./bus-servers.ts";
 
 const MAIN = fileURLToPath(new URL("../../services/cli/src/main.ts", import.meta.url));
 const START_MS = 20_000;
@@ -24,6 +24,10 @@ const START_MS = 20_000;
 export interface ClusterOptions {
   readonly nodes?: number;
   readonly workers?: number;
+  /** Default 1, called `coordinator`; more are `coordinator-2` and so on. */
+  readonly coordinators?: number;
+  /** Default 1. Three keep every stream three times. */
+  readonly natsServers?: 1 | 3;
   readonly replicas?: number;
   readonly writeQuorum?: number;
   readonly slots?: number;
@@ -47,34 +51,35 @@ interface Role {
 export class Cluster {
   readonly directory: string;
   readonly token: string;
+  /** The first coordinator. */
   readonly control: ControlConnection;
+  /** Every coordinator. */
+  readonly controls: readonly ControlConnection[];
+  readonly bus: BusServers;
   readonly #roles: ReadonlyMap<string, Role>;
   readonly #inputs: InputConnection[] = [];
-  #nats: NatsServer | undefined;
-  readonly #natsToken: string;
-  readonly #natsPort: number;
   readonly #tls: { readonly tls?: TlsFiles };
 
   private constructor(
     directory: string,
     token: string,
     roles: ReadonlyMap<string, Role>,
-    nats: NatsServer,
-    natsToken: string,
+    bus: BusServers,
     tls: { readonly tls?: TlsFiles },
   ) {
     this.directory = directory;
     this.token = token;
     this.#roles = roles;
-    this.#nats = nats;
-    this.#natsToken = natsToken;
-    this.#natsPort = nats.port;
+    this.bus = bus;
     this.#tls = tls;
-    this.control = connectControl({ address: this.addressOf("coordinator"), token, ...tls });
+    const connect = (name: string) => connectControl({ address: this.addressOf(name), token, ...tls });
+    this.control = connect("coordinator");
+    const others = [...roles].filter(([name, { kind }]) => kind === "coordinator" && name !== "coordinator");
+    this.controls = [this.control, ...others.map(([name]) => connect(name))];
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const { nodes = 1, workers = 1, replicas = 1, writeQuorum = 1, slots = 2 } = options;
+    const { nodes = 1, workers = 1, coordinators = 1, natsServers = 1, replicas = 1, writeQuorum = 1, slots = 2 } = options;
     const directory = await mkdtemp(join(tmpdir(), "permafrost-cluster-"));
     await mkdir(join(directory, "keyring"), { mode: 0o700 });
     const tokenFile = join(directory, "token");
@@ -82,12 +87,14 @@ export class Cluster {
     const natsTokenFile = join(directory, "nats-token");
     const natsToken = await ensureTokenFile(natsTokenFile);
     if (options.cloudsYaml !== undefined) await writeFile(join(directory, "clouds.yaml"), options.cloudsYaml, { mode: 0o600 });
-    const nats = await startNatsServer({ storeDirectory: join(directory, "nats"), token: natsToken });
-    const ports = await freePorts(nodes + workers + 1);
+    const ports = await freePorts(nodes + workers + coordinators + 2 * natsServers);
+    const port = () => ports.pop() ?? 0;
+    const natsPorts = Array.from({ length: natsServers }, () => [port(), port()] as const);
+    const bus = await BusServers.start(directory, natsToken, natsPorts);
     const tlsOf = (name: string) => (options.tls === undefined ? {} : { tls: options.tls(name) });
     const roles = new Map<string, Role>();
     const add = async (name: string, kind: Role["kind"], config: object) => {
-      const address = `${options.host?.(name) ?? "127.0.0.1"}:${ports.pop()}`;
+      const address = `${options.host?.(name) ?? "127.0.0.1"}:${port()}`;
       const file = join(directory, `${name}.yaml`);
       const common = { name, listen: address, tokenFile, log: { level: "info" }, ...tlsOf(name) };
       await writeFile(file, stringify({ ...common, ...config }));
@@ -99,21 +106,22 @@ export class Cluster {
       const storage = options.storage === undefined ? {} : { storage: options.storage };
       nodeAddresses.push(await add(`node-${i}`, "storage-node", { dataDirectory: join(directory, `node-${i}`), ...storage }));
     }
-    const cluster = new Cluster(directory, token, roles, nats, natsToken, tlsOf("client"));
+    const cluster = new Cluster(directory, token, roles, bus, tlsOf("client"));
     try {
       for (let i = 1; i <= nodes; i++) await cluster.startRole(`node-${i}`);
       const shared = {
-        nats: { servers: [nats.url], tokenFile: natsTokenFile },
+        nats: { servers: bus.urls, tokenFile: natsTokenFile, replicas: natsServers },
         // With their ids, so that a coordinator or worker starts also while a node is down.
         nodes: nodeAddresses.map((address, i) => ({ address, id: nodeId(join(directory, `node-${i + 1}`)) })),
         replication: { replicas, writeQuorum },
         keyring: join(directory, "keyring"),
       };
-      await add("coordinator", "coordinator", shared);
+      const coordinatorNames = Array.from({ length: coordinators }, (_, i) => (i === 0 ? "coordinator" : `coordinator-${i + 1}`));
+      for (const name of coordinatorNames) await add(name, "coordinator", shared);
       const openstack = options.cloudsYaml === undefined ? {} : { openstack: { configFile: join(directory, "clouds.yaml") } };
       for (let i = 1; i <= workers; i++) await add(`worker-${i}`, "worker", { ...shared, slots, ...openstack });
-      const whole = new Cluster(directory, token, roles, nats, natsToken, tlsOf("client"));
-      for (const name of ["coordinator", ...Array.from({ length: workers }, (_, i) => `worker-${i + 1}`)])
+      const whole = new Cluster(directory, token, roles, bus, tlsOf("client"));
+      for (const name of [...coordinatorNames, ...Array.from({ length: workers }, (_, i) => `worker-${i + 1}`)])
         await whole.startRole(name);
       return whole;
     } catch (error) {
@@ -184,20 +192,20 @@ export class Cluster {
     await writeFile(file, stringify({ ...(parse(readFileSync(file, "utf8")) as object), ...settings }));
   }
 
-  /** Stops the bus, deletes all it stored, and starts it empty on the same port. */
-  async wipeBus(): Promise<void> {
-    await this.#nats?.stop();
-    await rm(join(this.directory, "nats"), { recursive: true, force: true });
-    this.#nats = await startNatsServer({
-      storeDirectory: join(this.directory, "nats"),
-      token: this.#natsToken,
-      port: this.#natsPort,
-    });
+  /** The process of a role that runs. */
+  pidOf(name: string): number | undefined {
+    const child = this.#role(name).child;
+    return child === undefined || child.exitCode !== null || child.signalCode !== null ? undefined : child.pid;
   }
 
-  async input(): Promise<InputConnection["input"]> {
+  /** Stops the bus, deletes all it stored, and starts it empty where it was. */
+  async wipeBus(): Promise<void> {
+    await this.bus.wipe();
+  }
+
+  async input(control = this.control): Promise<InputConnection["input"]> {
     // A bus that was just wiped or restarted is found again by everyone within seconds.
-    const { address } = await retry(() => this.control.sessions.locateWorker({}), {
+    const { address } = await retry(() => control.sessions.locateWorker({}), {
       attemptsMax: 60,
       delayMs: 500,
       delayMsMax: 500,
@@ -207,12 +215,13 @@ export class Cluster {
     return connection.input;
   }
 
-  async close(): Promise<void> {
+  /** Ends every process; the directory with its logs stays only if asked for. */
+  async close({ keepDirectory = false } = {}): Promise<void> {
     for (const input of this.#inputs) input.close();
-    this.control.close();
+    for (const control of this.controls) control.close();
     await Promise.all([...this.#roles.keys()].map((name) => this.kill(name)));
-    await this.#nats?.stop();
-    await rm(this.directory, { recursive: true, force: true });
+    await this.bus.close();
+    if (!keepDirectory) await rm(this.directory, { recursive: true, force: true });
   }
 
   #role(name: string): Role {

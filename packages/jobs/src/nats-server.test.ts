@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CodedError } from "@permafrost/std";
+import { CodedError, retry } from "@permafrost/std";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { connectBus } from "./nats/bus.ts";
 import { startNatsServer } from "./nats-server.ts";
@@ -61,8 +61,32 @@ it("says why the server did not start", async () => {
   if (address === null || typeof address === "string") throw new Error("no port");
   try {
     const starting = startNatsServer({ storeDirectory, token: "a", port: address.port });
-    await expect(starting).rejects.toMatchObject({ code: "NATS_SERVER_FAILED", facts: { port: address.port } });
+    await expect(starting).rejects.toMatchObject({ code: "NATS_SERVER_FAILED", facts: { address: `127.0.0.1:${address.port}` } });
   } finally {
     blocker.close();
   }
 });
+
+it("keeps streams together with two more, also when one is gone", async () => {
+  const address = (n: number) => ({ host: `127.0.0.${n + 1}`, port: 21_000 + (process.pid % 10_000) });
+  const members = [1, 2, 3].map((n) => `${address(n).host}:${address(n).port}`);
+  const start = (n: number) => {
+    const cluster = { name: `n${n}`, port: address(n).port, members };
+    return startNatsServer({ storeDirectory: join(storeDirectory, `${n}`), token: "a", host: address(n).host, cluster });
+  };
+  const servers = await Promise.all([1, 2, 3].map(start));
+  const bus = await connectBus({ servers: servers.map((s) => s.url), token: "a", name: "test", replicas: 3 });
+  try {
+    const table = await bus.table("kept");
+    await table.create("a", Buffer.from("1"));
+    process.kill(servers[0]?.pid ?? 0, "SIGKILL");
+    await servers[0]?.exited;
+    // Whoever led is followed by another: an election takes its ten seconds.
+    const found = await retry(() => table.get("a"), { attemptsMax: 240, delayMs: 250, delayMsMax: 250 });
+    expect(Buffer.from(found?.value ?? []).toString()).toBe("1");
+    servers[0] = await start(1);
+  } finally {
+    await bus.close();
+    await Promise.all(servers.map((server) => server.stop()));
+  }
+}, 120_000);

@@ -18,6 +18,8 @@ import { isVersionEnough } from "./nats/connection.ts";
 export interface NatsServerOptions {
   /** Holds the configuration, pid file, log and JetStream's files; created when absent. */
   readonly storeDirectory: string;
+  /** An address of loopback; default 127.0.0.1. */
+  readonly host?: string;
   /** Default 0: a free one is chosen. */
   readonly port?: number;
   readonly token: string;
@@ -25,7 +27,18 @@ export interface NatsServerOptions {
   readonly program?: string;
   /** In a process group of its own: Ctrl-C on the terminal does not reach it, and it ends when its starter says so. Default false. */
   readonly ownGroup?: boolean;
+  /** It is one of several that keep streams together: none of them is ready before most of them run, so they are started at the same time. */
+  readonly cluster?: NatsClusterMember;
   readonly clock?: Clock;
+}
+
+export interface NatsClusterMember {
+  /** Unique in its cluster. */
+  readonly name: string;
+  /** For the other members, on the same address. */
+  readonly port: number;
+  /** `host:port` of every member, for members. */
+  readonly members: readonly string[];
 }
 
 export interface NatsServer {
@@ -53,9 +66,10 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   await mkdir(storeDirectory, { recursive: true, mode: 0o700 });
   const pidFile = join(storeDirectory, "nats-server.pid");
   await endLeftover(pidFile, clock);
-  const port = options.port === undefined || options.port === 0 ? await freePort() : options.port;
+  const host = options.host ?? "127.0.0.1";
+  const port = options.port === undefined || options.port === 0 ? await freePort(host) : options.port;
   const configFile = join(storeDirectory, "nats-server.conf");
-  await writeFile(configFile, configuration(options, version, port, pidFile), { mode: 0o600 });
+  await writeFile(configFile, configuration(options, version, `${host}:${port}`, pidFile), { mode: 0o600 });
   await chmod(configFile, 0o600);
   const child = spawn(program, ["-c", configFile], { stdio: "ignore", detached: options.ownGroup ?? false });
   const exited = new Promise<void>((resolve) => {
@@ -64,12 +78,12 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   });
   const stop = () => stopChild(child, exited, clock);
   try {
-    await waitUntilReady(child, port, token, storeDirectory, clock);
+    await waitUntilReady(child, `${host}:${port}`, token, storeDirectory, clock);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { url: `nats://127.0.0.1:${port}`, port, pid: child.pid ?? 0, exited, stop };
+  return { url: `nats://${host}:${port}`, port, pid: child.pid ?? 0, exited, stop };
 }
 
 /** The first program that answers, and its version. Debian puts servers where an ordinary user's PATH does not look. */
@@ -87,41 +101,59 @@ async function findNatsServer(programs: readonly string[]): Promise<{ program: s
   });
 }
 
-function configuration(options: NatsServerOptions, version: string, port: number, pidFile: string): string {
+function configuration(options: NatsServerOptions, version: string, address: string, pidFile: string): string {
   const { storeDirectory, token } = options;
   const text = (value: string) => JSON.stringify(value);
   // Servers before 2.10 do not know the setting: they sync every two minutes, which the bus's promise allows.
   const sync = isVersionEnough(version, [2, 10, 0]) ? ", sync_interval: always" : "";
   return [
-    `listen: ${text(`127.0.0.1:${port}`)}`,
+    `listen: ${text(address)}`,
     `max_payload: ${PAYLOAD_BYTES}`,
     `pid_file: ${text(pidFile)}`,
     `log_file: ${text(join(storeDirectory, "nats-server.log"))}`,
     "logfile_size_limit: 10485760",
     `authorization { token: ${text(token)} }`,
     `jetstream { store_dir: ${text(join(storeDirectory, "store"))}${sync} }`,
+    ...(options.cluster === undefined ? [] : membership(options.cluster, options.host ?? "127.0.0.1", token)),
     "",
   ].join("\n");
 }
 
+/** Members want the same token of each other as clients do. */
+function membership({ name, port, members }: NatsClusterMember, host: string, token: string): string[] {
+  const text = (value: string) => JSON.stringify(value);
+  const routes = members.map((member) => text(`nats-route://member:${encodeURIComponent(token)}@${member}`));
+  return [
+    `server_name: ${text(name)}`,
+    `cluster { name: permafrost, listen: ${text(`${host}:${port}`)}, routes: [${routes.join(", ")}]`,
+    `  authorization { user: member, password: ${text(token)}, timeout: 5 } }`,
+  ];
+}
+
 /** A port that nobody listens on at the moment; the server reports a clash if someone is faster. */
-function freePort(): Promise<number> {
+function freePort(host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(0, host, () => {
       const address = server.address();
       server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
     });
   });
 }
 
-async function waitUntilReady(child: ChildProcess, port: number, token: string, directory: string, clock: Clock): Promise<void> {
+async function waitUntilReady(
+  child: ChildProcess,
+  address: string,
+  token: string,
+  directory: string,
+  clock: Clock,
+): Promise<void> {
   const deadline = clock.monotonic() + READY_MS_MAX;
   let failure: unknown;
   while (child.exitCode === null && child.signalCode === null && child.pid !== undefined && clock.monotonic() < deadline) {
     try {
-      const bus = await connectBus({ servers: `127.0.0.1:${port}`, token, name: "readiness", clock });
+      const bus = await connectBus({ servers: address, token, name: "readiness", clock });
       await bus.close();
       // Another process may own the port: then ours has ended or is about to.
       await clock.sleep(0);
@@ -133,8 +165,8 @@ async function waitUntilReady(child: ChildProcess, port: number, token: string, 
   }
   const log = await readFile(join(directory, "nats-server.log"), "utf8").catch(() => "");
   const lastLine = log.trimEnd().split("\n").at(-1) ?? "";
-  throw new CodedError("NATS_SERVER_FAILED", `nats-server did not become ready on port ${port}: ${lastLine}`, {
-    facts: { port, directory },
+  throw new CodedError("NATS_SERVER_FAILED", `nats-server did not become ready on ${address}: ${lastLine}`, {
+    facts: { address, directory },
     hint: `See nats-server.log in ${directory}; a port in use or a directory that cannot be written are usual causes.`,
     cause: failure,
   });
