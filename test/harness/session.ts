@@ -31,7 +31,10 @@ export async function ended(cluster: Cluster, sessionId: string, timeoutMs = 60_
 /** What the tenants of most tests consist of: bytes. Everything else of a project comes on top in tests of its own. */
 export const STORAGE = ["glance.image", "cinder.volume", "swift.container"];
 
-export async function backupTenant(cluster: Cluster, cloud: string, include: readonly string[] = STORAGE): Promise<string> {
+/** Whoever is asked: of a cluster, its first coordinator. */
+type Asked = Pick<Cluster, "control">;
+
+export async function backupTenant(cluster: Asked, cloud: string, include: readonly string[] = STORAGE): Promise<string> {
   const request = {
     repository: "acme",
     input: { $case: "tenant" as const, value: { cloud, project: "", selection: { include: [...include], exclude: [] } } },
@@ -40,7 +43,7 @@ export async function backupTenant(cluster: Cluster, cloud: string, include: rea
 }
 
 export async function restoreTenant(
-  cluster: Cluster,
+  cluster: Asked,
   cloud: string,
   options: Partial<control.StartRestoreRequest> = {},
 ): Promise<string> {
@@ -61,7 +64,7 @@ export async function restoreTenant(
   return sessionId;
 }
 
-export async function resources(cluster: Cluster, sessionId: string): Promise<control.Resource[]> {
+export async function resources(cluster: Asked, sessionId: string): Promise<control.Resource[]> {
   const all: control.Resource[] = [];
   for await (const page of cluster.control.sessions.listResources({ sessionId })) all.push(...page.resources);
   return all;

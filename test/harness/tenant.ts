@@ -1,7 +1,7 @@
 /** A small tenant of everything the main job protects, in the fake cloud, and the comparison of what a restore made of it. */
 
 import { createCipheriv, createHash } from "node:crypto";
-import { canonicalJson } from "@permafrost/std";
+import { canonicalJson, type Json } from "@permafrost/std";
 import { type FakeCloud, SparseBytes, startFakeCloud } from "../fakes/openstack/index.ts";
 
 const KIB = 1024;
@@ -148,51 +148,44 @@ async function putSlo(cloud: FakeCloud, cloudsYaml: string): Promise<void> {
   if (put.status !== 201) throw new Error(`seeding the SLO: ${put.status} ${await put.text()}`);
 }
 
-/** Every byte and the fields that count, source against target, by the fake's own memory: what differs. */
-export function differences(tenant: SmallTenant): string[] {
-  const { cloud, sourceId, targetId } = tenant;
+/** What a project holds: every byte and the fields that count, by the fake's own memory; a line of text per object. */
+export function contentsOf(cloud: FakeCloud, projectId: string): ReadonlyMap<string, string> {
   const sha = (bytes: SparseBytes | undefined) =>
     bytes === undefined ? "" : createHash("sha256").update(bytes.read()).digest("hex");
-  const rows = (id: string): Map<string, unknown> => {
-    const all = new Map<string, unknown>();
-    for (const i of cloud.read.images(id)) {
-      const { minDisk, diskFormat, properties } = i;
-      all.set(`image ${i.name}`, {
-        sha: sha(i.bytes),
-        tags: [...i.tags].sort(),
-        properties,
-        minDisk,
-        protected: i.protected,
-        diskFormat,
-      });
+  const all = new Map<string, string>();
+  const add = (name: string, value: unknown) => all.set(name, canonicalJson((value ?? null) as Json));
+  for (const i of cloud.read.images(projectId)) {
+    const { minDisk, diskFormat, properties } = i;
+    const tags = [...i.tags].sort();
+    add(`image ${i.name}`, { sha: sha(i.bytes), tags, properties, minDisk, protected: i.protected, diskFormat });
+  }
+  for (const v of cloud.read.volumes(projectId)) {
+    const { size, metadata, bootable } = v;
+    const imageMetadata = v.imageMetadata ?? {};
+    add(`volume ${v.name}`, { sha: sha(v.bytes), size, metadata, bootable, imageMetadata, type: v.type.name });
+  }
+  for (const container of cloud.read.containers(projectId)) {
+    const { name } = container;
+    add(`container ${name}`, container.headers);
+    for (const o of container.objects.values()) {
+      // A manifest's own bytes hold times and are made anew by Swift: its segments are compared as objects, its list by the verification.
+      const bytes = o.name === "static" ? {} : { sha: sha(o.bytes), etag: o.etag };
+      add(`object ${name}/${o.name}`, { ...bytes, contentType: o.contentType, headers: o.headers });
     }
-    for (const v of cloud.read.volumes(id)) {
-      const { size, metadata, bootable } = v;
-      all.set(`volume ${v.name}`, {
-        sha: sha(v.bytes),
-        size,
-        metadata,
-        bootable,
-        imageMetadata: v.imageMetadata ?? {},
-        type: v.type.name,
-      });
-    }
-    for (const name of ["files", "segments"]) {
-      const container = cloud.read.container(id, name);
-      all.set(`container ${name}`, container?.headers);
-      for (const o of container?.objects.values() ?? []) {
-        // A manifest's own bytes hold times and are made anew by Swift: its segments are compared as objects, its list by the verification.
-        const bytes = o.name === "static" ? {} : { sha: sha(o.bytes), etag: o.etag };
-        all.set(`object ${name}/${o.name}`, { ...bytes, contentType: o.contentType, headers: o.headers });
-      }
-    }
-    return all;
-  };
-  const [expected, found] = [rows(sourceId), rows(targetId)];
-  const names = new Set([...expected.keys(), ...found.keys()]);
-  return [...names]
-    .filter((n) => canonicalJson(expected.get(n) ?? null) !== canonicalJson(found.get(n) ?? null))
-    .map((n) => `${n}: expected ${canonicalJson(expected.get(n) ?? null)}, found ${canonicalJson(found.get(n) ?? null)}`);
+  }
+  return all;
+}
+
+/** What differs, a line each. */
+export function differencesOf(expected: ReadonlyMap<string, string>, found: ReadonlyMap<string, string>): string[] {
+  return [...new Set([...expected.keys(), ...found.keys()])]
+    .filter((name) => expected.get(name) !== found.get(name))
+    .map((name) => `${name}: expected ${expected.get(name) ?? null}, found ${found.get(name) ?? null}`);
+}
+
+/** What differs between source and target. */
+export function differences({ cloud, sourceId, targetId }: SmallTenant): string[] {
+  return differencesOf(contentsOf(cloud, sourceId), contentsOf(cloud, targetId));
 }
 
 /** Objects made through the API as temporaries that are still there. */
