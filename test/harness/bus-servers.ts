@@ -108,7 +108,10 @@ export class BusServers {
   }
 
   async #startAll(): Promise<void> {
-    await Promise.all(this.#ports.map((_, i) => this.startOne(i)));
+    // All of them, so that none that did start is missed by `close`.
+    const started = await Promise.allSettled(this.#ports.map((_, i) => this.startOne(i)));
+    const failed = started.find((one) => one.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
   }
 
   #folder(i: number): string {

@@ -1,8 +1,8 @@
 /**
- * `npm run chaos`: roles of a real cluster die, hang and come back while it backs up, restores and prunes.
+ * `npm run chaos`: roles of a real cluster die, hang and come back, and disks fail, while it backs up, restores, forgets, prunes and checks.
  *
  * The last line is `N kills in M rounds, F failures`; the exit status is 0 only without failures. What is struck when follows from the seed; how
- * far the others have come by then does not.
+ * far the others have come by then does not. After a failure the cluster's directory with its logs stays.
  */
 
 import { parseArgs } from "node:util";
@@ -10,7 +10,7 @@ import { chaos } from "./chaos/chaos.ts";
 
 const USAGE = `usage: npm run chaos -- [--kills N] [--seed N]
 
-  --kills N   end after so many kills (default: 200)
+  --kills N   end with the round that reaches so many kills (default: 200)
   --seed N    what is struck, and when (default: 1)
 `;
 
@@ -27,9 +27,14 @@ async function main(): Promise<number> {
     process.stderr.write(USAGE);
     return 2;
   }
-  const result = await chaos({ kills, seed, print: (line) => process.stdout.write(`${line}\n`) });
-  process.stdout.write(`${result.pauses} pauses, ${result.wipes} wiped buses, ${result.points} backups of the tenant\n`);
-  process.stdout.write(`${result.kills} kills in ${result.rounds} rounds, ${result.failures.length} failures\n`);
+  const print = (line: string) => process.stdout.write(`${line}\n`);
+  const result = await chaos({ kills, seed, print });
+  if (result.disksSkipped !== undefined) print(`full and failing disks were skipped: ${result.disksSkipped}`);
+  print(
+    `${result.busKills} of the kills were of a nats-server; ${result.pauses} pauses, ${result.rollings} rolling restarts and ${result.wipes} wipes of the bus, ` +
+      `${result.diskFaults} disk faults (${result.callsFailed} calls failed); ${result.points} backups, ${result.restores} restores compared`,
+  );
+  print(`${result.kills} kills in ${result.rounds} rounds, ${result.failures.length} failures`);
   return result.failures.length === 0 ? 0 : 1;
 }
 

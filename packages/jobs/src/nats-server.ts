@@ -51,6 +51,8 @@ export interface NatsServer {
 }
 
 const READY_MS_MAX = 15_000;
+/** A member waits for the others, and for their election. */
+const MEMBER_READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 5_000;
 const POLL_MS = 50;
 /** What nats-server recommends at most; `VALUE_BYTES_MAX` fits in. */
@@ -78,7 +80,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   });
   const stop = () => stopChild(child, exited, clock);
   try {
-    await waitUntilReady(child, `${host}:${port}`, token, storeDirectory, clock);
+    await waitUntilReady(child, `${host}:${port}`, options, clock);
   } catch (error) {
     await stop();
     throw error;
@@ -142,14 +144,9 @@ function freePort(host: string): Promise<number> {
   });
 }
 
-async function waitUntilReady(
-  child: ChildProcess,
-  address: string,
-  token: string,
-  directory: string,
-  clock: Clock,
-): Promise<void> {
-  const deadline = clock.monotonic() + READY_MS_MAX;
+async function waitUntilReady(child: ChildProcess, address: string, options: NatsServerOptions, clock: Clock): Promise<void> {
+  const { token, storeDirectory: directory, cluster } = options;
+  const deadline = clock.monotonic() + (cluster === undefined ? READY_MS_MAX : MEMBER_READY_MS_MAX);
   let failure: unknown;
   while (child.exitCode === null && child.signalCode === null && child.pid !== undefined && clock.monotonic() < deadline) {
     try {

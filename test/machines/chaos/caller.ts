@@ -91,7 +91,8 @@ export class Caller {
     async function* steps(): AsyncIterable<control.UploadRequest> {
       yield { step: { $case: "open", value: { sessionId: id ?? "" } } };
       yield { step: { $case: "entry", value: { path: "", type: "file", mode: 0, size: 0n, linkTarget: "" } } };
-      for (let at = 0; at < bytes.length; at += 100_000) yield { step: { $case: "data", value: bytes.subarray(at, at + 100_000) } };
+      for (let at = 0; at < bytes.length; at += 100_000)
+        yield { step: { $case: "data", value: bytes.subarray(at, at + 100_000) } };
     }
     try {
       const input = await this.#input();

@@ -2,9 +2,9 @@
 
 export type Fault =
   | { readonly kind: "kill" | "pause"; readonly role: string; readonly awayMs: number }
-  | { readonly kind: "bus-kill"; readonly server: number | "leader"; readonly awayMs: number }
-  | { readonly kind: "bus-pause"; readonly server: number | "leader"; readonly awayMs: number }
-  | { readonly kind: "bus-rolling" | "bus-wipe" }
+  | { readonly kind: "bus-kill" | "bus-pause"; readonly server: number | "leader"; readonly awayMs: number }
+  | { readonly kind: "bus-rolling" }
+  | { readonly kind: "bus-wipe" }
   | { readonly kind: "disk-full" | "disk-error"; readonly role: string; readonly awayMs: number };
 
 export interface Strike {
