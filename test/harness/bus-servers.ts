@@ -70,7 +70,12 @@ export class BusServers {
 
   pause(i: number, isStopped: boolean): void {
     const server = this.#servers[i];
-    if (server !== undefined) process.kill(server.pid, isStopped ? "SIGSTOP" : "SIGCONT");
+    if (server === undefined) return;
+    try {
+      process.kill(server.pid, isStopped ? "SIGSTOP" : "SIGCONT");
+    } catch {
+      // It has ended by itself.
+    }
   }
 
   /** Who said last that it leads the servers' own metadata; the first one if nobody did. */

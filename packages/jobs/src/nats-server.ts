@@ -61,7 +61,7 @@ const PAYLOAD_BYTES = 8 * 1024 * 1024;
 /** Starts a server and waits until JetStream answers. Throws NATS_SERVER_MISSING or NATS_SERVER_FAILED. */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
   const clock = options.clock ?? systemClock;
-  const { storeDirectory, token } = options;
+  const { storeDirectory } = options;
   const programs =
     options.program === undefined ? ["nats-server", "/usr/sbin/nats-server", "/usr/local/sbin/nats-server"] : [options.program];
   const { program, version } = await findNatsServer(programs);

@@ -42,6 +42,8 @@ export interface ChaosResult extends Struck {
 const NODES = 3;
 const STREAMS = 2;
 const POINTS_KEPT = 4;
+/** Into the faults that some work is started. */
+const LATER_MS = 8_000;
 const END_MS = 240_000;
 /** Answers of a cluster that is whole again. */
 const WHOLE_MS = 60_000;
@@ -121,13 +123,17 @@ class Chaos {
     const plan = planRound(numbers(this.#options.seed * 1_000 + round), this.#options.faultsPerRound ?? 12, this.#targets());
     const restored = pick([...this.#tenants.keys()], this.#next);
     const faults = strike(this.#cluster, this.#disks, plan, this.#struck);
+    const later = async <T>(start: () => Promise<T>): Promise<T> => {
+      await systemClock.sleep(this.#next(LATER_MS));
+      return await start();
+    };
     const [streams] = await Promise.all([
-      Promise.all(Array.from({ length: STREAMS }, (_, n) => this.#sendStream(`round-${round}-stream-${n}`))),
+      Promise.all(Array.from({ length: STREAMS }, (_, n) => later(() => this.#sendStream(`round-${round}-stream-${n}`)))),
       this.#backUpTenant(),
-      restored === undefined ? undefined : this.#startRestore(restored),
+      restored === undefined ? undefined : later(() => this.#startRestore(restored)),
       // What is being restored must not be forgotten; everything else may be.
-      round % 2 === 0 ? this.#forgetAndPrune(restored) : undefined,
-      round % 3 === 0 ? this.#startCheck(false) : undefined,
+      round % 2 === 0 ? later(() => this.#forgetAndPrune(restored)) : undefined,
+      round % 3 === 0 ? later(() => this.#startCheck(false)) : undefined,
       faults,
     ]);
     const faultsMs = systemClock.monotonic() - startedAt;
