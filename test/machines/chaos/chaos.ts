@@ -152,6 +152,8 @@ class Chaos {
     const lived = ended.map(({ kind, state }) => `${kind} ${state}`).sort();
 
     await this.#judgeRestores(ended, restored);
+    // A prune under faults ends early as a rule; this one deletes, before everything is read.
+    await this.#mustSucceed("a prune", await this.#startPrune());
     await this.#restoreOne(round);
     await this.#hygiene();
     await this.#readBack();
@@ -211,7 +213,11 @@ class Chaos {
         .ask(({ sessions }) => sessions.forgetSession({ sessionIds: [id], dryRun: false, force: false }), WHOLE_MS)
         .catch(() => undefined);
     }
-    await this.#caller.start(
+    await this.#startPrune();
+  }
+
+  async #startPrune(): Promise<string | undefined> {
+    return await this.#caller.start(
       async ({ sessions }) => {
         const request = { repository: "acme", graceMs: 0n, unusedPercentMax: 100, dryRun: false };
         return (await sessions.startPrune(request)).sessionId;
