@@ -59,14 +59,20 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   });
   let keepDirectory = true;
   // Processes that are interrupted must not stay behind.
-  const end = () => void cluster.close({ keepDirectory }).then(() => process.exit(1));
+  let isInterrupted = false;
+  const end = () => {
+    isInterrupted = true;
+    void cluster.close().then(() => process.exit(1));
+  };
+  // What fails because the cluster was ended is no failure.
+  const print = (line: string) => (isInterrupted ? undefined : options.print(line));
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) process.once(signal, end);
   try {
     await initRepository(cluster);
-    const result = await new Chaos(cluster, new TenantLife(tenant), options).run();
+    const result = await new Chaos(cluster, new TenantLife(tenant), { ...options, print }).run();
     keepDirectory = result.failures.length > 0;
-    if (keepDirectory) options.print(`logs and data: ${cluster.directory}`);
+    if (keepDirectory) print(`logs and data: ${cluster.directory}`);
     return result;
   } finally {
     for (const signal of signals) process.off(signal, end);
