@@ -45,6 +45,7 @@ it("packs on two of three nodes and the recovery key are enough", async () => {
   const { recoveryKey } = await cluster.control.repositories.initRepository({ name: "acme", secret });
   const keyFile = join(cluster.directory, "recovery-key");
   await writeFile(keyFile, `${recoveryKey}\n`);
+  const other = await cluster.control.repositories.initRepository({ name: "other", secret });
   const bytes = new Map<string, Buffer>();
   for (const name of ["one", "two"]) {
     const data = Buffer.from(systemRandom.bytes(5 * MIB));
@@ -74,13 +75,20 @@ it("packs on two of three nodes and the recovery key are enough", async () => {
     await cluster.startRole(role);
   }
 
-  await writeFile(join(cluster.directory, "other-key"), `${recoveryKey.replace(/^./, (c) => (c === "A" ? "B" : "A"))}\n`);
-  const wrong = await permafrost("recover", "acme", "--recovery-key-file", join(cluster.directory, "other-key"));
-  expect(wrong.code).not.toBe(0);
-  expect(wrong.stderr).not.toMatch(/ at .*\.ts/);
+  const otherKeyFile = join(cluster.directory, "other-key");
+  for (const [key, why] of [
+    [other.recoveryKey, "WRONG_KEY"],
+    [recoveryKey.replace(/^./, (c) => (c === "A" ? "B" : "A")), "RECOVERY_KEY_MALFORMED"],
+  ] as const) {
+    await writeFile(otherKeyFile, `${key}\n`);
+    const wrong = await permafrost("recover", "acme", "--recovery-key-file", otherKeyFile);
+    expect([wrong.code, wrong.stderr.includes(why)]).toEqual([12, true]);
+    expect(wrong.stderr).not.toMatch(/ at .*\.ts/);
+  }
 
-  const { code, stdout, stderr } = await permafrost("recover", "acme", "--recovery-key-file", keyFile, "--read-data", "--json");
+  const { code, stdout, stderr } = await permafrost("recover", "--recovery-key-file", keyFile, "--read-data", "--json");
   expect([code, stderr.includes("Damaged")]).toEqual([0, false]);
+  expect(stderr).toMatch(/2 restore points in .*: 2 whole, [1-9]\d* copies made again/);
   const rows = JSON.parse(stdout) as { id: string; whole: boolean }[];
   expect(rows.map(({ id, whole }) => [id, whole]).sort()).toEqual([...bytes.keys()].map((id) => [id, true]).sort());
   for (const [id, data] of bytes) expect((await readStream(cluster, id)).equals(data)).toBe(true);

@@ -52,6 +52,7 @@ test.each([
   ["SECRET_WRONG", EXIT.wrongKey],
   ["REPOSITORY_LOCKED", EXIT.wrongKey],
   ["WRONG_KEY", EXIT.wrongKey],
+  ["RECOVERY_KEY_MALFORMED", EXIT.wrongKey],
   ["KEY_NOT_IN_KEYRING", EXIT.wrongKey],
   ["REQUEST_INVALID", EXIT.usage],
   ["SESSION_UNKNOWN", EXIT.failed],

@@ -44,6 +44,7 @@ const BY_ERROR_CODE: Readonly<Record<string, ExitCode>> = {
   KEY_NOT_IN_KEYRING: EXIT.wrongKey,
   WRONG_KEY: EXIT.wrongKey,
   SECRET_WRONG: EXIT.wrongKey,
+  RECOVERY_KEY_MALFORMED: EXIT.wrongKey,
   INTERRUPTED: EXIT.interrupted,
 };
 

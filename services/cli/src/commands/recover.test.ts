@@ -3,8 +3,9 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CodedError } from "@permafrost/std";
 import { expect, test } from "vitest";
-import { resource, session } from "../../testing/fake-cluster.ts";
+import { repository, resource, session } from "../../testing/fake-cluster.ts";
 import { createWorld } from "../../testing/fake-context.ts";
 
 const key = join(mkdtempSync(join(tmpdir(), "recover-")), "key");
@@ -74,5 +75,35 @@ test("a repository without restore points, a repair that lost something, one tha
   expect(await away.run(...RECOVER)).not.toBe(0);
   expect(away.stderr.text).toContain("node c does not answer");
   expect(away.cluster.requestOf("startCheck")).toBeUndefined();
-  expect(await world().run("recover", "--recovery-key-file", key)).toBe(2);
+  expect(await world().run("recover", "--passphrase-file", key)).toBe(2);
+});
+
+test("a recovery key finds its repository among all that the nodes have", async () => {
+  const it = world();
+  it.cluster.repositoryList = [repository({ id: "a".repeat(32), name: "other" }), repository({ id: "b".repeat(32) })];
+  const wrong = new CodedError("WRONG_KEY", "this recovery key does not open the repository");
+  const unlock = it.cluster.repositories.unlockRepository;
+  it.cluster.repositories.unlockRepository = async (request) => {
+    const answer = await unlock(request);
+    if (request.repository === "a".repeat(32)) throw wrong;
+    return answer;
+  };
+  expect(await it.run("recover", "--recovery-key-file", key)).toBe(0);
+  expect(it.cluster.requestOf("startRepair")).toEqual({ repository: "production" });
+
+  const none = world();
+  none.cluster.repositoryList = [repository(), repository({ name: "other" })];
+  none.cluster.failures.set("unlockRepository", wrong);
+  expect(await none.run("recover", "--recovery-key-file", key)).toBe(12);
+  expect(none.stderr.text).toContain("opens none of the repositories (production, other)");
+  expect(none.cluster.requestOf("startRepair")).toBeUndefined();
+
+  const empty = world();
+  empty.cluster.repositoryList = [];
+  expect(await empty.run("recover", "--recovery-key-file", key)).toBe(10);
+
+  const away = world();
+  away.cluster.failures.set("listRepositories", new CodedError("NODES_UNAVAILABLE", "too many nodes do not answer"));
+  expect(await away.run("recover", "--recovery-key-file", key)).toBe(1);
+  expect(away.stderr.text).toContain("too many nodes do not answer");
 });

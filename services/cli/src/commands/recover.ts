@@ -6,7 +6,7 @@
 import { CodedError } from "@permafrost/std";
 import type { Command } from "commander";
 import { formatDuration } from "../amounts.ts";
-import type { Cluster, Resource, Session } from "../api.ts";
+import type { Cluster, Resource, Secret, Session } from "../api.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
 import { followSession } from "../follow.ts";
@@ -24,7 +24,7 @@ export function addRecoverCommand(program: Command, bind: Bind): void {
   const recover = program
     .command("recover")
     .description("bring back a repository of which only storage nodes and a secret are left")
-    .argument("[name]", "name or id (PERMAFROST_REPOSITORY)")
+    .argument("[name]", "name or id (PERMAFROST_REPOSITORY); a recovery key finds its repository by itself")
     .option("--read-data", "read and verify every block of every restore point, not only that it is there")
     .addHelpText(
       "after",
@@ -32,21 +32,26 @@ export function addRecoverCommand(program: Command, bind: Bind): void {
 For the day when the bus, the coordinator's disk, the indexes and all but one of the copies are gone. Start storage nodes on what is left of
 the packs, a new NATS server, and a coordinator and workers whose configuration names these nodes; then run this. It opens the repository
 with the recovery key (or passphrase or key file), repairs it, and checks every restore point. It changes no restore point, and can be repeated.
+A recovery key opens one repository alone: run it once for each key.
 
 Examples:
+  permafrost recover --recovery-key-file recovery-key
   permafrost recover production --recovery-key-file recovery-key
   permafrost recover production --recovery-key-file recovery-key --read-data --json`,
     );
   withSecret(recover).option("--recovery-key-file <file>", "file with the recovery key");
   bind(withOutput(withConnection(recover)), RECOVERED_COLUMNS, async (run, [name], command) => {
     const flags = command.opts<SecretFlags & { readData?: boolean }>();
-    const repository = name ?? run.context.env.PERMAFROST_REPOSITORY;
-    if (!repository) throw usageError("No name for the repository", "`permafrost recover NAME`");
+    const wanted = name ?? run.context.env.PERMAFROST_REPOSITORY;
+    // Other secrets may open several repositories, of which one whose header cannot be read would be left out in silence.
+    if (!wanted && flags.recoveryKeyFile === undefined)
+      throw usageError("No name for the repository", "`permafrost recover NAME`, or give the recovery key");
     const secret = await readSecret(flags, run.context, false);
     const startedMs = run.context.clock.monotonic();
     const cluster = await run.cluster();
-    await cluster.repositories.unlockRepository({ repository, secret });
-    await run.note("The repository is open; repairing it");
+    const repository = wanted || (await openedBy(cluster, secret));
+    if (wanted) await cluster.repositories.unlockRepository({ repository, secret });
+    await run.note(`Repository ${printable(repository)} is open; repairing it`);
     const repaired = await finished(run, cluster, (await cluster.sessions.startRepair({ repository })).sessionId);
     await run.note("Checking every restore point");
     const points = (await sessionsOf(cluster, repository)).filter(isRestorePoint);
@@ -60,6 +65,28 @@ Examples:
           );
     const rows = points.map((point) => recovered(point, checked?.resources ?? []));
     return await report(run, rows, repaired.session, run.context.clock.monotonic() - startedMs);
+  });
+}
+
+/** Opens the one repository that a recovery key is of. NO_REPOSITORY, WRONG_KEY, RECOVERY_KEY_MALFORMED. */
+async function openedBy(cluster: Cluster, secret: Secret): Promise<string> {
+  const { repositories } = await cluster.repositories.listRepositories({});
+  for (const { id, name } of repositories) {
+    try {
+      await cluster.repositories.unlockRepository({ repository: id, secret });
+      return name;
+    } catch (error) {
+      if (!CodedError.is(error, "WRONG_KEY")) throw error;
+    }
+  }
+  const names = repositories.map(({ name }) => name).join(", ");
+  if (names === "")
+    throw new CodedError("NO_REPOSITORY", "The storage nodes have no repository that can be read", {
+      hint: "See that every storage node runs on the packs that are left, and that the coordinator's configuration names them all.",
+    });
+  throw new CodedError("WRONG_KEY", `This recovery key opens none of the repositories (${names})`, {
+    facts: { repositories: names },
+    hint: "Each repository has its own. If the right one is missing here, name it: then it is said why it cannot be read.",
   });
 }
 
@@ -105,6 +132,7 @@ async function report(run: Run, points: readonly RecoveredPoint[], repair: Sessi
   const copies = repair.repair === undefined ? "" : `, ${repair.repair.copies} copies made again`;
   const line = `${countText(points.length, "restore point")} in ${formatDuration(tookMs)}: ${whole} whole${copies}`;
   if (format === "table") await run.context.stdout.write(`${line}\n`);
+  else await run.note(line);
   if (whole === points.length && repair.state === "succeeded") return EXIT.ok;
   return await run.end(EXIT.partial, repair.state === "succeeded" ? line : `${line}; ${failureText(repair.failure)}`);
 }

@@ -63,6 +63,7 @@ export interface RecoveredPoint {
 
 export const RECOVERED_COLUMNS: readonly Column<RecoveredPoint>[] = [
   { title: "ID", value: ({ session }) => session.id },
+  { title: "Repository", value: ({ session }) => session.repository },
   { title: "Source", value: ({ session }) => sourceText(session) },
   time("Started At", ({ session }) => session.startedAt),
   { title: "Backup", value: ({ session }) => session.state },
