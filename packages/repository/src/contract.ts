@@ -6,6 +6,7 @@
 import type { Scope } from "@permafrost/blocks";
 import type { StreamRoot, StreamStats } from "@permafrost/model";
 import type { Json } from "@permafrost/std";
+import type { CopiedStream } from "./copied-blocks.ts";
 
 export interface Repository {
   readonly id: string;
@@ -25,6 +26,14 @@ export interface WriteOptions {
   readonly onProgress?: (readBytes: number) => void;
 }
 
+export interface CopyOptions {
+  /** The same resource's stream in an earlier restore point of the source, and its copy here: what both have is not transferred again. */
+  readonly parent?: CopiedStream;
+  readonly signal?: AbortSignal;
+  /** Called with the bytes of the stream that were dealt with since the last call. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
 export interface Written {
   readonly root: StreamRoot;
   readonly stats: StreamStats;
@@ -36,6 +45,11 @@ export interface Writer {
    * Memory is bounded whatever the size of the source. An error of the source is thrown as it is.
    */
   writeStream(source: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<Written>;
+  /**
+   * Copies a stream of another repository, block by block, under this one's keys; durable after `finish`. `readBytes` of its stats are what was
+   * transferred. BLOCK_MISSING or BLOCK_CORRUPT for damage at the source, with its place.
+   */
+  copyStream(source: Repository, root: StreamRoot, options: CopyOptions): Promise<Written>;
   /** Canonical JSON, content-defined chunking. */
   writeDocument(value: Json): Promise<Written>;
   /** Barrier: every block of every stream so far is durable on W replicas, else NOT_DURABLE. */

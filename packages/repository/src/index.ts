@@ -1,7 +1,8 @@
 export { type Secret, secretFromKeyFile } from "@permafrost/crypto";
 export type { RepositoryHeader } from "@permafrost/format";
 export { type CheckOptions, checkStream } from "./check.ts";
-export type { Extent, Reader, ReadOptions, Records, Repository, WriteOptions, Writer, Written } from "./contract.ts";
+export type { CopyOptions, Extent, Reader, ReadOptions, Records, Repository, WriteOptions, Writer, Written } from "./contract.ts";
+export type { CopiedStream } from "./copied-blocks.ts";
 export { loadSecret, saveSecret } from "./keyring.ts";
 export {
   besideParent,
