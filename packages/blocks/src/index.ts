@@ -23,5 +23,6 @@ export {
   type NodePruning,
   type SweepProgress,
 } from "./pruning.ts";
+export { readOnlyStore } from "./read-only.ts";
 export { type RepairedBlocks, repairedAlone } from "./repair.ts";
 export { type ReplicatedStoreOptions, replicatedStore } from "./replicated.ts";

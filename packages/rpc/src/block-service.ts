@@ -18,6 +18,8 @@ import { type ServiceBinding, serve } from "./server.ts";
 
 /** Ids read from the store at once for a Get: at most 32 MiB of bodies. */
 const GET_SLICE_IDS = 32;
+/** Not Reserve or Confirm: they keep blocks from a prune. */
+const READ_METHODS = ["Get", "GetRecord", "ListRecords", "ListRepositories", "Status"];
 const EMPTY = new Uint8Array(0);
 
 /** Serves `store`; the caller keeps it open while the server runs. */
@@ -94,7 +96,7 @@ export function blockService(store: BlockStore): ServiceBinding {
     },
   };
   // The hot definition differs from the generated one in its encoders only, not in its messages.
-  return serve(HotBlockServiceDefinition, implementation as never);
+  return serve(HotBlockServiceDefinition, implementation as never, READ_METHODS);
 }
 
 function scopeOf(scope: WireScope | undefined): Scope {

@@ -1,5 +1,6 @@
 import { type MemoryBlockStore, memoryBlockStore } from "@permafrost/blocks";
 import { blockStoreSuite, codedErrorOf, TEST_REPOSITORY, testBlock, testScope } from "@permafrost/blocks/testing";
+import { toHex } from "@permafrost/std";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { blockService } from "./block-service.ts";
 import { type ClusterStoreOptions, clusterStore } from "./cluster-store.ts";
@@ -50,6 +51,39 @@ describe("a cluster from its configuration", () => {
   });
   afterEach(async () => {
     await Promise.all(servers.map((server) => server.stop()));
+  });
+
+  it("of another site is read and never written, not even where a copy is missing or damaged", async () => {
+    const own = await clusterStore(configured(servers));
+    await own.put(scope, [a]);
+    const record = { key: "session/1", version: 1n, body: Uint8Array.of(7) };
+    await own.putRecord(scope, record);
+    await own.close();
+    const [first, ...others] = memories as [MemoryBlockStore, MemoryBlockStore, MemoryBlockStore];
+    first.damage(a.id);
+    const empty = memoryBlockStore();
+    const server = await startServer({ listen: "127.0.0.1:0", services: [blockService(empty)], drainMs: 200 });
+    const site = await clusterStore({ ...configured([...servers.slice(0, 2), server]), isReadOnly: true });
+    try {
+      expect(toHex((await site.get(TEST_REPOSITORY, [a.id]))[0]?.digest ?? a.id)).toBe(toHex(a.digest));
+      expect(await site.listRecords(TEST_REPOSITORY, "session/")).toMatchObject([{ key: "session/1", version: 1n }]);
+      expect(await site.getRecord(TEST_REPOSITORY, "session/1")).toMatchObject({ key: "session/1", version: 1n });
+      for (const write of [
+        () => site.put(scope, [testBlock("b")]),
+        () => site.putRecord(scope, { ...record, version: 2n }),
+        () => site.deleteRecord(scope, "session/1", 2n),
+      ])
+        expect((await codedErrorOf(write())).message).toMatch(/READ_ONLY_SITE|is only read/);
+      // A refusal counts as a node that has not got it.
+      expect(await site.reserve(scope, [a.id])).toEqual([false]);
+      await site.close();
+      expect(await empty.listRecords(TEST_REPOSITORY, "")).toEqual([]);
+      await expect(first.get(TEST_REPOSITORY, [a.id])).rejects.toMatchObject({ code: "BLOCK_CORRUPT" });
+      for (const one of others)
+        expect(await one.getRecord(TEST_REPOSITORY, "session/1")).toMatchObject({ key: "session/1", version: 1n });
+    } finally {
+      await server.stop();
+    }
   });
 
   it("works on when a node goes, and starts without one whose id is known", async () => {

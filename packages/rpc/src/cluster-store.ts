@@ -5,7 +5,7 @@
  * node that answers with another id than the configured one is refused: it would be asked for blocks that it does not have.
  */
 
-import { type BlockStore, type ReplicaEvent, replicatedStore, type StoreNode } from "@permafrost/blocks";
+import { type BlockStore, type ReplicaEvent, readOnlyStore, replicatedStore, type StoreNode } from "@permafrost/blocks";
 import { readTokenFile } from "@permafrost/runtime";
 import { type Clock, CodedError } from "@permafrost/std";
 import type { TlsFiles } from "./credentials.ts";
@@ -24,6 +24,8 @@ export interface ClusterStoreOptions {
   readonly tls?: TlsFiles;
   readonly onEvent?: (event: ReplicaEvent) => void;
   readonly clock?: Clock;
+  /** Nothing is ever written there, not even the copies that a read finds missing: for the nodes of another site. */
+  readonly isReadOnly?: boolean;
 }
 
 /**
@@ -34,7 +36,10 @@ export async function clusterStore(options: ClusterStoreOptions): Promise<BlockS
   const { replication, tls, onEvent, clock } = options;
   const token = options.tokenFile === undefined ? undefined : await readTokenFile(options.tokenFile);
   const shared = { ...(token !== undefined && { token }), ...(tls && { tls }), ...(clock && { clock }) };
-  const nodes = options.nodes.map((node) => ({ ...node, store: remoteBlockStore({ address: node.address, ...shared }) }));
+  const nodes = options.nodes.map((node) => {
+    const store = remoteBlockStore({ address: node.address, ...shared });
+    return { ...node, store: options.isReadOnly ? readOnlyStore(store) : store };
+  });
   try {
     const named = await Promise.all(nodes.map(async (node): Promise<StoreNode> => ({ ...node, id: await idOf(node) })));
     const ids = named.map((node) => node.id);

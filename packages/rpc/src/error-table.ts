@@ -23,6 +23,7 @@ export const STATUS_BY_CODE: Readonly<Record<string, Status>> = {
   BLOCK_REFUSED: Status.INVALID_ARGUMENT,
   // Authority.
   UNAUTHENTICATED: Status.UNAUTHENTICATED,
+  READ_ONLY_TOKEN: Status.PERMISSION_DENIED,
   WRONG_KEY: Status.PERMISSION_DENIED,
   KEY_NOT_IN_KEYRING: Status.PERMISSION_DENIED,
   // Things named that are not there, or are there already.

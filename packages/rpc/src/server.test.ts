@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { memoryBlockStore } from "@permafrost/blocks";
+import { type BlockStore, memoryBlockStore } from "@permafrost/blocks";
 import { codedErrorOf, testBlock, testScope } from "@permafrost/blocks/testing";
-import { CodedError } from "@permafrost/std";
+import { CodedError, toHex } from "@permafrost/std";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { testAuthority } from "../testing/certificates.ts";
 import { blockService } from "./block-service.ts";
@@ -62,6 +62,42 @@ describe("listening", () => {
 
 describe("the token", () => {
   const token = "0123456789abcdef0123456789abcdef";
+
+  it("for reading reads, and opens no call that writes, pins, lists for a prune or deletes", async () => {
+    const [tokenFile, readTokenFile] = [join(folder, "full-token"), join(folder, "read-token")];
+    const readToken = "fedcba9876543210fedcba9876543210";
+    writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
+    writeFileSync(readTokenFile, `${readToken}\n`, { mode: 0o600 });
+    const { address } = await start({ tokenFile, readTokenFile });
+    const [full, reader] = [token, readToken].map((sent) => remoteBlockStore({ address, token: sent, attemptsMax: 1 })) as [
+      BlockStore,
+      BlockStore,
+    ];
+    const block = testBlock("a");
+    const record = { key: "session/1", version: 1n, body: Uint8Array.of(7) };
+    await full.put(scope, [block]);
+    await full.putRecord(scope, record);
+    const { repositoryId } = scope;
+    expect(toHex((await reader.get(repositoryId, [block.id]))[0]?.digest ?? block.id)).toBe(toHex(block.digest));
+    expect(await reader.listRecords(repositoryId, "")).toMatchObject([{ key: "session/1", version: 1n }]);
+    expect(await reader.getRecord(repositoryId, "session/1")).toMatchObject({ key: "session/1", version: 1n });
+    expect(await reader.listRepositories()).toEqual([repositoryId]);
+    expect(await reader.status()).toHaveLength(1);
+    const [pruning] = await reader.pruning();
+    for (const call of [
+      () => reader.put(scope, [testBlock("b")]),
+      () => reader.reserve(scope, [block.id]),
+      () => reader.confirm(scope, [block.id]),
+      () => reader.putRecord(scope, { ...record, version: 2n }),
+      () => reader.deleteRecord(scope, "session/1", 2n),
+      async () => await pruning?.list(repositoryId)[Symbol.asyncIterator]().next(),
+      async () => await pruning?.condemn(repositoryId, 1, (async function* () {})()),
+    ])
+      expect((await codedErrorOf(call())).code).toBe("READ_ONLY_TOKEN");
+    for (const store of [full, reader]) await store.close();
+    expect((await codedErrorOf(start({ readTokenFile }))).code).toBe("CONFIG_INVALID");
+    expect((await codedErrorOf(start({ tokenFile, readTokenFile: tokenFile }))).code).toBe("CONFIG_INVALID");
+  });
 
   it("is needed by every service call, and not by health", async () => {
     const tokenFile = join(folder, "token");

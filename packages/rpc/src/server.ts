@@ -2,7 +2,7 @@
  * A gRPC server as every Permafrost service runs one: bound safely, authenticated, errors mapped, with health and reflection,
  * stopped in bounded time.
  *
- * Promises: no service call runs without the token when there is one; no stack or foreign error text reaches a client; a failed
+ * Promises: no service call runs without the token when there is one, and with the read token only what reads; no stack or foreign error text reaches a client; a failed
  * call with an unknown error is logged here, since the client will not see it.
  */
 
@@ -29,14 +29,18 @@ export interface ServiceBinding {
   readonly definition: CompatServiceDefinition;
   readonly implementation: ServiceImplementation<CompatServiceDefinition>;
   readonly fullName: string;
+  /** Names of the methods that only read, as the proto has them: all that the read token opens. */
+  readonly readMethods?: readonly string[];
 }
 
 /** Binds generated definition and implementation, checked against each other. */
 export function serve<Definition extends CompatServiceDefinition & { readonly fullName: string }>(
   definition: Definition,
   implementation: ServiceImplementation<Definition>,
+  readMethods: readonly string[] = [],
 ): ServiceBinding {
   return {
+    readMethods,
     definition,
     implementation: implementation as ServiceImplementation<CompatServiceDefinition>,
     fullName: definition.fullName,
@@ -51,6 +55,8 @@ export interface ServerOptions {
   /** Callers must send this bearer token. At most one of the two. */
   readonly token?: string;
   readonly tokenFile?: string;
+  /** Another token, for callers that may only call the services' `readMethods`. Needs the token beside it. */
+  readonly readTokenFile?: string;
   readonly services: readonly ServiceBinding[];
   /** Default true. Beyond loopback it needs the token like any service. */
   readonly reflection?: boolean;
@@ -79,6 +85,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { listen, services, logger, drainMs = 10_000, clock = systemClock } = options;
   const credentials = serverCredentials(listen, options.tls);
   const token = options.token ?? (options.tokenFile === undefined ? undefined : await readTokenFile(options.tokenFile));
+  const readToken = options.readTokenFile === undefined ? undefined : await readTokenFile(options.readTokenFile);
+  if (readToken !== undefined && (token === undefined || readToken === token))
+    throw new CodedError("CONFIG_INVALID", "readTokenFile needs a token of its own, beside that of tokenFile", {
+      hint: "make another one: openssl rand -hex 32",
+    });
+  const readPaths = services.flatMap(({ fullName, readMethods = [] }) => readMethods.map((name) => `/${fullName}/${name}`));
   const window = serverWindow();
   const grpcOptions = {
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
@@ -89,7 +101,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     interceptors: [window.interceptor],
   };
   const server = createServer(grpcOptions).use(errorMiddleware(logger));
-  const authenticated = token === undefined ? server : server.with(tokenMiddleware(token));
+  const authenticated = token === undefined ? server : server.with(tokenMiddleware(token, readToken, new Set(readPaths)));
   for (const { definition, implementation } of services) authenticated.add(definition, implementation);
 
   const state = HealthState();
@@ -141,13 +153,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
-function tokenMiddleware(token: string): ServerMiddleware {
+/** Both tokens are compared with whatever was sent, so that the time tells nothing of which it may have been. */
+function tokenMiddleware(token: string, readToken: string | undefined, readPaths: ReadonlySet<string>): ServerMiddleware {
   return async function* authenticate<Request, Response>(call: ServerMiddlewareCall<Request, Response>, context: CallContext) {
-    if (!bearerMatches(context.metadata.get("authorization"), token)) {
+    const sent = context.metadata.get("authorization");
+    const isReader = readToken !== undefined && bearerMatches(sent, readToken);
+    if (!bearerMatches(sent, token) && !isReader) {
       throw new CodedError("UNAUTHENTICATED", "this service needs a bearer token, and not the one that was sent", {
         facts: { method: call.method.path },
         hint: "set the token of this cluster (tokenFile in the configuration)",
       });
+    }
+    if (isReader && !readPaths.has(call.method.path)) {
+      throw new CodedError("READ_ONLY_TOKEN", "the token that was sent may only read", { facts: { method: call.method.path } });
     }
     return yield* call.next(call.request, context);
   };

@@ -46,6 +46,8 @@ export const packsSetting = z.discriminatedUnion("kind", [
 
 export const storageNodeConfig = z.strictObject({
   ...serviceSettings,
+  /** The token of callers that may only read: the coordinator of a second site that copies restore points. */
+  readTokenFile: pathSetting.exactOptional(),
   /** Index and the node's identity, and the packs if they are on disk; one process at a time. */
   dataDirectory: pathSetting,
   packs: packsSetting.default({ kind: "disk" }),

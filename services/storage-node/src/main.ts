@@ -48,6 +48,7 @@ export async function startStorageNode(
   const server = await startServer({
     listen: config.listen,
     tokenFile: config.tokenFile,
+    ...(config.readTokenFile === undefined ? {} : { readTokenFile: config.readTokenFile }),
     ...(config.tls === undefined ? {} : { tls: config.tls }),
     services: [blockService(store)],
     logger,
