@@ -20,11 +20,12 @@ import {
 import { type Clock, CodedError, fromUtf8, isoTime, type Json, type Random, randomId, utf8 } from "@permafrost/std";
 import { runInputBackup, runTenantBackup } from "./backup.ts";
 import { runCheck } from "./check.ts";
+import { runCopy } from "./copy.ts";
 import { type GroupSessions, runGroup } from "./group.ts";
 import { checkForgettable, withLock } from "./keeping.ts";
 import { endLostSessions } from "./lost-sessions.ts";
 import { Policies } from "./policies.ts";
-import { runPrune } from "./prune.ts";
+import { checkNoPruneRuns, runPrune } from "./prune.ts";
 import { runRepair } from "./repair.ts";
 import { Repositories } from "./repositories.ts";
 import { runRestore } from "./restore.ts";
@@ -34,6 +35,7 @@ import { runPolicies } from "./scheduler.ts";
 import { newSessionId, type SessionSpec, sourceOf } from "./session-spec.ts";
 import { resolveSession, SessionStore } from "./session-store.ts";
 import { SessionView } from "./session-view.ts";
+import { Sites } from "./sites.ts";
 import { TaskBoard } from "./task-board.ts";
 import { toFailure } from "./task-entry.ts";
 import { runUndo } from "./undo.ts";
@@ -50,6 +52,7 @@ export interface CoordinatorOptions {
   readonly keyring: string;
   readonly clock: Clock;
   readonly random: Random;
+  readonly sites?: Sites;
   readonly onEvent?: (event: { readonly message: string; readonly sessionId?: string; readonly code?: string }) => void;
 }
 
@@ -67,6 +70,8 @@ export class Coordinator {
   readonly repositories: Repositories;
   readonly workers: WorkerTable;
   readonly policies: Policies;
+  /** Other clusters that restore points are copied from. */
+  readonly sites: Sites;
   readonly #options: CoordinatorOptions;
   readonly #board: TaskBoard;
   readonly #sessions: Table;
@@ -84,6 +89,7 @@ export class Coordinator {
     this.#sessions = sessions;
     this.workers = workers;
     this.repositories = new Repositories(options.store, options.keyring);
+    this.sites = options.sites ?? new Sites({});
     this.policies = new Policies({ repositories: this.repositories, holder: this.#holder, clock: options.clock });
   }
 
@@ -340,6 +346,7 @@ export class Coordinator {
     else if (spec.kind === "prune") await runPrune(context, spec, () => this.#options.store.pruning());
     else if (spec.kind === "repair") await runRepair(context, this.#options.store);
     else if (spec.kind === "group") await runGroup(context, spec, this.#groupSessions(spec.repositoryId));
+    else if (spec.input === "copy") await runCopy(context, spec, this.sites);
     else if (spec.input === "tenant") await runTenantBackup(context, spec);
     else await runInputBackup(context, spec);
     await this.#close(sessionId);
@@ -377,17 +384,6 @@ export class Coordinator {
 
 function scopeOf(sessionId: SessionId, repositoryId: string, holder: string) {
   return { repositoryId, sessionId, taskId: holder, fence: 0n };
-}
-
-/** PRUNE_RUNNING */
-async function checkNoPruneRuns(store: SessionStore): Promise<void> {
-  const other = (await store.list()).find(({ kind, state }) => kind === "prune" && state === "running");
-  if (other === undefined) return;
-  throw new CodedError("PRUNE_RUNNING", `Session ${other.id} is pruning this repository`, {
-    facts: { session: other.id },
-    hint: "Wait for it, or cancel it.",
-    retry: "later",
-  });
 }
 
 function encodeRow(row: SessionRow): Uint8Array {

@@ -1,4 +1,5 @@
 export { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
+export { type CopyOrigin, type CopyRoute, copyOrigins, startCopy } from "./copies.ts";
 export { Policies, type PolicyView } from "./policies.ts";
 export { isLocked, Repositories } from "./repositories.ts";
 export { type Step, stepsOf, undoOrder } from "./restore-graph.ts";
@@ -6,6 +7,7 @@ export { endedRestore, idlePlan, type PlannedRestore, restorePlan } from "./rest
 export { newSessionId, PROJECTS_AT_ONCE, type SessionSpec, UNUSED_PERCENT_MAX } from "./session-spec.ts";
 export { resolveSession, SessionStore } from "./session-store.ts";
 export { type ResourceView, SessionView } from "./session-view.ts";
+export { type Site, Sites } from "./sites.ts";
 export { ATTEMPTS_MAX, type TaskContext, TaskHost, type TaskHostOptions } from "./task-claim.ts";
 export { fromFailure, toFailure } from "./task-entry.ts";
 export { WorkerTable } from "./worker-table.ts";

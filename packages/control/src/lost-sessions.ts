@@ -39,6 +39,8 @@ export async function endLostSessions(parts: LostSessionParts): Promise<void> {
 /** Not waited for: it needs a worker, and sessions should not wait for one to come. */
 function sweep({ board, holder, onEvent }: LostSessionParts, repository: Repository, record: SessionRecord): void {
   const { id, source } = record;
+  // A copy made nothing in a cloud, and its source's is not this site's.
+  if (record.origin !== undefined) return;
   if (record.kind === "check" || source.input !== "tenant" || source.cloud === undefined) return;
   const project = source.projectId ?? source.projectName;
   const { cloud, temporaryProject } = source;

@@ -15,6 +15,7 @@ import { markSessions } from "./prune-roots.ts";
 import { type Generation, PruneRecord, type PruneState } from "./prune-state.ts";
 import { cancelledOrThrow, endSession, enterPhase, type RunContext } from "./run-context.ts";
 import type { PruneSpec } from "./session-spec.ts";
+import type { SessionStore } from "./session-store.ts";
 import { toFailure } from "./task-entry.ts";
 
 /** Ids that one cycle condemns at most, of all nodes: 64 MiB. The rest is for the next. */
@@ -229,4 +230,15 @@ function sumOf(a: Findings, b: Findings): Findings {
     unused: Buffer.alloc(0),
     rememberedBytes: a.rememberedBytes + b.rememberedBytes,
   };
+}
+
+/** PRUNE_RUNNING */
+export async function checkNoPruneRuns(store: SessionStore): Promise<void> {
+  const other = (await store.list()).find(({ kind, state }) => kind === "prune" && state === "running");
+  if (other === undefined) return;
+  throw new CodedError("PRUNE_RUNNING", `Session ${other.id} is pruning this repository`, {
+    facts: { session: other.id },
+    hint: "Wait for it, or cancel it.",
+    retry: "later",
+  });
 }

@@ -58,6 +58,7 @@ export function firstRecord(spec: SessionSpec, source: SessionSource): SessionRe
     source,
     startedAt: spec.startedAt,
     ...("groupId" in spec && spec.groupId !== undefined ? { groupId: spec.groupId } : {}),
+    ...("origin" in spec ? { origin: spec.origin } : {}),
     ...("policy" in spec && spec.policy !== undefined ? { policy: spec.policy } : {}),
     ...appliedBy(spec),
     ...("dryRun" in spec && spec.dryRun ? { dryRun: true } : {}),

@@ -7,6 +7,7 @@ import type {
   RestoreOptions,
   Selection,
   SessionId,
+  SessionOrigin,
   SessionRecord,
   SessionSource,
   StreamRoot,
@@ -57,6 +58,15 @@ export interface InputBackupSpec extends SpecBase {
   readonly name: string;
 }
 
+/** A copy of a restore point of another site; what comes of it is a restore point. */
+export interface CopySpec extends SpecBase {
+  readonly kind: "backup";
+  readonly input: "copy";
+  readonly origin: SessionOrigin;
+  /** Of the restore point that is copied. */
+  readonly source: SessionSource;
+}
+
 export interface RestoreSpec extends SpecBase {
   readonly kind: "restore";
   readonly pointId: SessionId;
@@ -105,6 +115,7 @@ export type SessionSpec =
   | TenantBackupSpec
   | GroupSpec
   | InputBackupSpec
+  | CopySpec
   | RestoreSpec
   | VerifySpec
   | UndoSpec
@@ -122,6 +133,7 @@ export function sourceOf(spec: SessionSpec): SessionSource {
   });
   if (spec.kind === "restore") return named(spec.options.target);
   if (spec.kind !== "backup" && spec.kind !== "group") return { input: "tenant" };
+  if (spec.input === "copy") return spec.source;
   return spec.input === "tenant" ? named(spec.target) : { input: spec.input, name: spec.name };
 }
 

@@ -24,6 +24,7 @@ export {
   type ResourceState,
   type SessionKind,
   type SessionLock,
+  type SessionOrigin,
   type SessionPhase,
   type SessionRecord,
   type SessionSource,

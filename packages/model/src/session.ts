@@ -146,6 +146,18 @@ export interface SessionLock {
   readonly isHeld?: boolean;
 }
 
+/** A restore point in a repository of another cluster. */
+export interface SessionOrigin {
+  /** The other cluster, as this one's configuration names it. */
+  readonly site: string;
+  readonly repositoryId: string;
+  readonly repositoryName: string;
+  readonly sessionId: SessionId;
+  readonly startedAt: string;
+  /** All that it has was copied. Absent: something was lost there, and can be copied again when it is mended. */
+  readonly isWhole?: boolean;
+}
+
 export interface SessionRecord {
   readonly version: 1;
   readonly id: SessionId;
@@ -180,6 +192,8 @@ export interface SessionRecord {
   readonly prune?: PruneReport;
   readonly repair?: RepairReport;
   readonly lock?: SessionLock;
+  /** Backup: the restore point of another site that it is a copy of. */
+  readonly origin?: SessionOrigin;
   /** Backup and group: the policy that started it, and when that was due. */
   readonly policy?: { readonly name: string; readonly dueAt: string };
 }
