@@ -111,6 +111,21 @@ export const clusterSettings = {
   keyring: pathSetting,
 };
 
+/** Other clusters whose storage nodes are read, by a name of one's own: for copies of their restore points. */
+export const sitesSetting = z.record(
+  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "must be named with letters, digits, dots, underscores and dashes"),
+  z.strictObject({
+    nodes: nodesSetting,
+    /** As that cluster has it: it says how many nodes may be away without hiding anything. */
+    replication: replicationSetting,
+    /** Their `readTokenFile`'s token. */
+    tokenFile: pathSetting,
+    tls: tlsSetting.exactOptional(),
+    /** Directory of the secrets of its repositories. */
+    keyring: pathSetting,
+  }),
+);
+
 /** Whether only this machine can reach the address. */
 export function isLoopback(address: string): boolean {
   const host = splitAddress(address)?.host ?? address;

@@ -12,6 +12,7 @@ export {
   pathSetting,
   replicationSetting,
   serviceSettings,
+  sitesSetting,
   tlsSetting,
 } from "./config-schema.ts";
 export { type Directories, defaultDirectories, type Environment, readEnvironment } from "./environment.ts";

@@ -13,6 +13,7 @@ export type GetPlanResponse = control.GetPlanResponse;
 export type InputEntry = control.InputEntry;
 export type NameMap = control.NameMap;
 export type OneTimePassword = control.OneTimePassword;
+export type Origin = control.Origin;
 export type PlanReference = control.PlanReference;
 export type Policy = control.Policy;
 export type PruneReport = control.PruneReport;
@@ -47,6 +48,8 @@ export interface SessionApi {
   startUndo(request: control.StartUndoRequest, options?: CallOptions): Promise<control.StartUndoResponse>;
   getPlan(request: control.GetPlanRequest, options?: CallOptions): Promise<control.GetPlanResponse>;
   listPasswords(request: control.ListPasswordsRequest, options?: CallOptions): Promise<control.ListPasswordsResponse>;
+  listOrigins(request: control.ListOriginsRequest, options?: CallOptions): Promise<control.ListOriginsResponse>;
+  startCopy(request: control.StartCopyRequest, options?: CallOptions): Promise<control.StartCopyResponse>;
   startRepair(request: control.StartRepairRequest, options?: CallOptions): Promise<control.StartRepairResponse>;
   startPrune(request: control.StartPruneRequest, options?: CallOptions): Promise<control.StartPruneResponse>;
   startCheck(request: control.StartCheckRequest, options?: CallOptions): Promise<control.StartCheckResponse>;

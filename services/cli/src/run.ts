@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { addBackupCommand } from "./commands/backup.ts";
 import type { Bind } from "./commands/command.ts";
 import { addCompletion } from "./commands/completion.ts";
+import { addCopyCommand } from "./commands/copy.ts";
 import { addForgetCommand } from "./commands/forget.ts";
 import { addPolicyCommands } from "./commands/policy.ts";
 import { addPruneCommand } from "./commands/prune.ts";
@@ -99,6 +100,7 @@ function createProgram(context: CliContext, written: Promise<void>[], onResult: 
   addPruneCommand(program, bind);
   addRepairCommand(program, bind);
   addRecoverCommand(program, bind);
+  addCopyCommand(program, bind);
   addPolicyCommands(program, bind);
   addRestoreCommand(program, bind);
   addRoleCommands(program, bind);

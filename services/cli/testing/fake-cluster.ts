@@ -11,6 +11,7 @@ import type {
   GetPlanResponse,
   InputApi,
   OneTimePassword,
+  Origin,
   PlanReference,
   Policy,
   PolicyApi,
@@ -127,6 +128,7 @@ export class FakeCluster implements Cluster {
   readonly sessionsById = new Map<string, Session>();
   /** By session: what listResources answers before all else. */
   readonly resourcesById = new Map<string, Resource[]>();
+  originList: Origin[] = [];
   plan: GetPlanResponse = plan();
   passwords: OneTimePassword[] = [];
   /** Thrown by the first calls of cancelSession, one each. */
@@ -224,6 +226,14 @@ export class FakeCluster implements Cluster {
     startPrune: async (request) => {
       this.#note("startPrune", request);
       return { sessionId: "20261123T190000Z-33333333" };
+    },
+    listOrigins: async (request) => {
+      this.#note("listOrigins", request);
+      return { origins: this.originList };
+    },
+    startCopy: async (request) => {
+      this.#note("startCopy", request);
+      return { sessionId: `copy-of-${request.sessionId}` };
     },
     startRepair: async (request) => {
       this.#note("startRepair", request);

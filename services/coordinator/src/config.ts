@@ -1,7 +1,7 @@
 /** The coordinator's configuration file. */
 
-import { clusterSettings, serviceSettings, z } from "@permafrost/runtime";
+import { clusterSettings, serviceSettings, sitesSetting, z } from "@permafrost/runtime";
 
-export const coordinatorConfig = z.strictObject({ ...serviceSettings, ...clusterSettings });
+export const coordinatorConfig = z.strictObject({ ...serviceSettings, ...clusterSettings, sites: sitesSetting.default({}) });
 
 export type CoordinatorConfig = z.output<typeof coordinatorConfig>;

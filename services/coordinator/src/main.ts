@@ -1,11 +1,12 @@
 /** The coordinator as a process: bus, stores, the coordinator's logic, the control API. Stops in reverse; running sessions wait for the next leader. */
 
 import { parseArgs } from "node:util";
-import { Coordinator } from "@permafrost/control";
+import type { ReplicaEvent } from "@permafrost/blocks";
+import { Coordinator, type Site, Sites } from "@permafrost/control";
 import { connectBus } from "@permafrost/jobs";
 import { clusterStore, control, serve, startServer } from "@permafrost/rpc";
 import { checkListen, createLogger, type Lifecycle, loadConfig, readEnvironment, runService } from "@permafrost/runtime";
-import { CodedError, randomId, systemClock, systemRandom } from "@permafrost/std";
+import { type Clock, CodedError, randomId, systemClock, systemRandom } from "@permafrost/std";
 import { type CoordinatorConfig, coordinatorConfig } from "./config.ts";
 import { policyService } from "./policy-service.ts";
 import { repositoryService } from "./repository-service.ts";
@@ -28,6 +29,8 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
     clock,
   });
   await lifecycle.onStop("store", () => store.close());
+  const sites = new Sites(mapSites(config.sites, logger, clock));
+  await lifecycle.onStop("sites", () => sites.close());
   const coordinator = await Coordinator.open({
     name,
     bus,
@@ -35,6 +38,7 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
     keyring: config.keyring,
     clock,
     random,
+    sites,
     onEvent: ({ message, ...facts }) => logger.info(facts, message),
   });
   const stop = new AbortController();
@@ -61,6 +65,19 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
   await lifecycle.onStop("control API", () => server.stop());
   logger.info({ address: server.address }, "Listening");
   return { address: server.address };
+}
+
+function mapSites(
+  sites: CoordinatorConfig["sites"],
+  logger: { warn(fields: object, message: string): void },
+  clock: Clock,
+): Record<string, Site> {
+  return Object.fromEntries(
+    Object.entries(sites).map(([name, { keyring, ...cluster }]) => {
+      const onEvent = ({ kind, ...facts }: ReplicaEvent) => logger.warn({ site: name, ...facts }, kind);
+      return [name, { keyring, open: () => clusterStore({ ...cluster, clock, isReadOnly: true, onEvent }) }];
+    }),
+  );
 }
 
 /** `coordinator --config FILE`. */

@@ -1,6 +1,15 @@
 /** SessionService: the control API's requests as calls of the coordinator. Decides nothing; what is sent is checked in requests.ts. */
 
-import { type Coordinator, endedRestore, idlePlan, restorePlan, type SessionView, UNUSED_PERCENT_MAX } from "@permafrost/control";
+import {
+  type Coordinator,
+  copyOrigins,
+  endedRestore,
+  idlePlan,
+  restorePlan,
+  type SessionView,
+  startCopy,
+  UNUSED_PERCENT_MAX,
+} from "@permafrost/control";
 import type { control } from "@permafrost/rpc";
 import { type Clock, CodedError } from "@permafrost/std";
 import { allProjectsOf, checkRestorePoint, invalid, restoreOptionsOf, selectionOf, tenantOf, verifyLevelOf } from "./requests.ts";
@@ -122,6 +131,16 @@ export function sessionService(coordinator: Coordinator, clock: Clock): control.
 
     async startRepair({ repository }) {
       return { sessionId: (await coordinator.start(repository, { kind: "repair" })).id };
+    },
+
+    async listOrigins({ repository, site, sourceRepository }) {
+      const origins = await copyOrigins(coordinator, { repository, site, sourceRepository });
+      const name = (await coordinator.sites.header(site, sourceRepository)).name;
+      return { origins: origins.map(({ record, copy }) => ({ session: wireSession(record, name), copyId: copy?.id ?? "" })) };
+    },
+
+    async startCopy({ repository, site, sourceRepository, sessionId }) {
+      return { sessionId: (await startCopy(coordinator, { repository, site, sourceRepository }, sessionId)).id };
     },
 
     async listSessions({ repository, pageSize, pageToken }) {

@@ -1,7 +1,7 @@
 /** The model's values as the control API sends them. One direction only; every field in one place. */
 
 import type { ResourceView, SessionView } from "@permafrost/control";
-import type { Failure, PruneReport, RepairReport, SavedPlan, SessionRecord, StreamStats } from "@permafrost/model";
+import type { Failure, PruneReport, RepairReport, SavedPlan, SessionOrigin, SessionRecord, StreamStats } from "@permafrost/model";
 import type { control } from "@permafrost/rpc";
 
 export function wireSession(
@@ -40,6 +40,18 @@ export function wireSession(
     lockedUntil: wireTime(record.lock?.until),
     held: record.lock?.isHeld ?? false,
     repair: record.repair && wireRepair(record.repair),
+    origin: record.origin && wireOrigin(record.origin),
+  };
+}
+
+function wireOrigin(origin: SessionOrigin): control.SessionOrigin {
+  return {
+    site: origin.site,
+    repositoryId: origin.repositoryId,
+    repository: origin.repositoryName,
+    sessionId: origin.sessionId,
+    startedAt: wireTime(origin.startedAt),
+    whole: origin.isWhole ?? false,
   };
 }
 

@@ -52,7 +52,31 @@ export const SESSION_COLUMNS: readonly Column<Session>[] = [
   { title: "Repaired Copies", value: (row) => row.repair?.copies, detail: true },
   { title: "Lost Blocks", value: (row) => row.repair?.lostBlocks, detail: true },
   { title: "Short Blocks", value: (row) => row.repair?.shortBlocks, detail: true },
+  { title: "Origin Site", value: (row) => row.origin?.site, detail: true },
+  { title: "Origin Session", value: (row) => row.origin?.sessionId, detail: true },
+  { ...time<Session>("Origin Started At", (row) => row.origin?.startedAt), detail: true },
   { title: "Failure", value: (row) => failureValue(row.failure), text: (row) => failureText(row.failure), detail: true },
+];
+
+/** A restore point of another site, and what a copy of it came to here. */
+export interface CopiedPoint {
+  readonly origin: Session;
+  /** Empty: none. */
+  readonly copyId: string;
+  /** `copied`, `there already`, `to copy`, or the state that copying it ended in. */
+  readonly outcome: string;
+  /** Of this copying. */
+  readonly stats?: Session["stats"];
+}
+
+export const COPIED_COLUMNS: readonly Column<CopiedPoint>[] = [
+  { title: "Origin", value: ({ origin }) => origin.id },
+  { title: "Source", value: ({ origin }) => sourceText(origin) },
+  time("Started At", ({ origin }) => origin.startedAt),
+  { title: "Copy", value: ({ copyId }) => copyId },
+  { title: "Outcome", value: ({ outcome }) => outcome },
+  bytes("Read Size", ({ stats }) => stats, "readBytes"),
+  bytes("Stored Size", ({ stats }) => stats, "storedBytes"),
 ];
 
 /** What a recovery made of a restore point; `damaged`: the check's rows of it that failed. */

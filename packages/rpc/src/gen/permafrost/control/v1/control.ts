@@ -430,6 +430,68 @@ export interface StartRepairResponse {
   sessionId: string;
 }
 
+/** Asks what another site has. */
+export interface ListOriginsRequest {
+  /** Name or id of the repository here. */
+  repository: string;
+  /** The other site, as the coordinator's configuration names it. */
+  site: string;
+  /** Name or id of its repository. */
+  sourceRepository: string;
+}
+
+/** A restore point of another site. */
+export interface Origin {
+  /** As that site has it. */
+  session?:
+    | Session
+    | undefined;
+  /** The restore point here that has all of it; empty: none. */
+  copyId: string;
+}
+
+/** What another site has. */
+export interface ListOriginsResponse {
+  /** Newest first. */
+  origins: Origin[];
+}
+
+/** Copies a restore point of another site. */
+export interface StartCopyRequest {
+  /** Name or id of the repository here. */
+  repository: string;
+  /** The other site, as the coordinator's configuration names it. */
+  site: string;
+  /** Name or id of its repository. */
+  sourceRepository: string;
+  /** There: id, unambiguous prefix, or `latest`. */
+  sessionId: string;
+}
+
+/** The session runs. */
+export interface StartCopyResponse {
+  /** Its id. */
+  sessionId: string;
+}
+
+/** The restore point of another site that a backup session is a copy of. */
+export interface SessionOrigin {
+  /** As the configuration named the site. */
+  site: string;
+  /** Id of its repository. */
+  repositoryId: string;
+  /** Name of its repository. */
+  repository: string;
+  /** Id of its session. */
+  sessionId: string;
+  /** When that one started. */
+  startedAt?:
+    | Date
+    | undefined;
+  /** All that it has was copied. */
+  whole: boolean;
+}
+
 /** What a repair found and did. */
 export interface RepairReport {
   /** Blocks looked at, each once. */
@@ -547,7 +609,11 @@ export interface Session {
   /** May not be forgotten until somebody takes the legal hold off. */
   held: boolean;
   /** Of a repair. */
-  repair?: RepairReport | undefined;
+  repair?:
+    | RepairReport
+    | undefined;
+  /** Of a copy. */
+  origin?: SessionOrigin | undefined;
 }
 
 /** A resource in a session. */
@@ -4036,6 +4102,470 @@ export const StartRepairResponse: MessageFns<StartRepairResponse> = {
   },
 };
 
+function createBaseListOriginsRequest(): ListOriginsRequest {
+  return { repository: "", site: "", sourceRepository: "" };
+}
+
+export const ListOriginsRequest: MessageFns<ListOriginsRequest> = {
+  encode(message: ListOriginsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.site !== "") {
+      writer.uint32(18).string(message.site);
+    }
+    if (message.sourceRepository !== "") {
+      writer.uint32(26).string(message.sourceRepository);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListOriginsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListOriginsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sourceRepository = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListOriginsRequest>): ListOriginsRequest {
+    return ListOriginsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListOriginsRequest>): ListOriginsRequest {
+    const message = createBaseListOriginsRequest();
+    message.repository = object.repository ?? "";
+    message.site = object.site ?? "";
+    message.sourceRepository = object.sourceRepository ?? "";
+    return message;
+  },
+};
+
+function createBaseOrigin(): Origin {
+  return { session: undefined, copyId: "" };
+}
+
+export const Origin: MessageFns<Origin> = {
+  encode(message: Origin, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.session !== undefined) {
+      Session.encode(message.session, writer.uint32(10).fork()).join();
+    }
+    if (message.copyId !== "") {
+      writer.uint32(18).string(message.copyId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Origin {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOrigin();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.session = Session.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.copyId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Origin>): Origin {
+    return Origin.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Origin>): Origin {
+    const message = createBaseOrigin();
+    message.session = (object.session !== undefined && object.session !== null)
+      ? Session.fromPartial(object.session)
+      : undefined;
+    message.copyId = object.copyId ?? "";
+    return message;
+  },
+};
+
+function createBaseListOriginsResponse(): ListOriginsResponse {
+  return { origins: [] };
+}
+
+export const ListOriginsResponse: MessageFns<ListOriginsResponse> = {
+  encode(message: ListOriginsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.origins) {
+      Origin.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListOriginsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListOriginsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.origins.push(Origin.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListOriginsResponse>): ListOriginsResponse {
+    return ListOriginsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListOriginsResponse>): ListOriginsResponse {
+    const message = createBaseListOriginsResponse();
+    message.origins = object.origins?.map((e) => Origin.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseStartCopyRequest(): StartCopyRequest {
+  return { repository: "", site: "", sourceRepository: "", sessionId: "" };
+}
+
+export const StartCopyRequest: MessageFns<StartCopyRequest> = {
+  encode(message: StartCopyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.site !== "") {
+      writer.uint32(18).string(message.site);
+    }
+    if (message.sourceRepository !== "") {
+      writer.uint32(26).string(message.sourceRepository);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(34).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartCopyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartCopyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sourceRepository = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartCopyRequest>): StartCopyRequest {
+    return StartCopyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartCopyRequest>): StartCopyRequest {
+    const message = createBaseStartCopyRequest();
+    message.repository = object.repository ?? "";
+    message.site = object.site ?? "";
+    message.sourceRepository = object.sourceRepository ?? "";
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseStartCopyResponse(): StartCopyResponse {
+  return { sessionId: "" };
+}
+
+export const StartCopyResponse: MessageFns<StartCopyResponse> = {
+  encode(message: StartCopyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartCopyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartCopyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartCopyResponse>): StartCopyResponse {
+    return StartCopyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartCopyResponse>): StartCopyResponse {
+    const message = createBaseStartCopyResponse();
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseSessionOrigin(): SessionOrigin {
+  return { site: "", repositoryId: "", repository: "", sessionId: "", startedAt: undefined, whole: false };
+}
+
+export const SessionOrigin: MessageFns<SessionOrigin> = {
+  encode(message: SessionOrigin, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.site !== "") {
+      writer.uint32(10).string(message.site);
+    }
+    if (message.repositoryId !== "") {
+      writer.uint32(18).string(message.repositoryId);
+    }
+    if (message.repository !== "") {
+      writer.uint32(26).string(message.repository);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(34).string(message.sessionId);
+    }
+    if (message.startedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.startedAt), writer.uint32(42).fork()).join();
+    }
+    if (message.whole !== false) {
+      writer.uint32(48).bool(message.whole);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionOrigin {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionOrigin();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.repositoryId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.startedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.whole = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SessionOrigin>): SessionOrigin {
+    return SessionOrigin.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SessionOrigin>): SessionOrigin {
+    const message = createBaseSessionOrigin();
+    message.site = object.site ?? "";
+    message.repositoryId = object.repositoryId ?? "";
+    message.repository = object.repository ?? "";
+    message.sessionId = object.sessionId ?? "";
+    message.startedAt = object.startedAt ?? undefined;
+    message.whole = object.whole ?? false;
+    return message;
+  },
+};
+
 function createBaseRepairReport(): RepairReport {
   return { blocks: 0n, copies: 0n, copiedBytes: 0n, recordCopies: 0n, lostBlocks: 0n, shortBlocks: 0n };
 }
@@ -4446,6 +4976,7 @@ function createBaseSession(): Session {
     lockedUntil: undefined,
     held: false,
     repair: undefined,
+    origin: undefined,
   };
 }
 
@@ -4549,6 +5080,9 @@ export const Session: MessageFns<Session> = {
     }
     if (message.repair !== undefined) {
       RepairReport.encode(message.repair, writer.uint32(242).fork()).join();
+    }
+    if (message.origin !== undefined) {
+      SessionOrigin.encode(message.origin, writer.uint32(250).fork()).join();
     }
     return writer;
   },
@@ -4806,6 +5340,14 @@ export const Session: MessageFns<Session> = {
             message.repair = RepairReport.decode(reader, reader.uint32());
             continue;
           }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.origin = SessionOrigin.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4862,6 +5404,9 @@ export const Session: MessageFns<Session> = {
     message.held = object.held ?? false;
     message.repair = (object.repair !== undefined && object.repair !== null)
       ? RepairReport.fromPartial(object.repair)
+      : undefined;
+    message.origin = (object.origin !== undefined && object.origin !== null)
+      ? SessionOrigin.fromPartial(object.origin)
       : undefined;
     return message;
   },
@@ -7661,6 +8206,24 @@ export const SessionServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** The restore points of a repository of another site, and which of them are copied here. */
+    listOrigins: {
+      name: "ListOrigins",
+      requestType: ListOriginsRequest as typeof ListOriginsRequest,
+      requestStream: false,
+      responseType: ListOriginsResponse as typeof ListOriginsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Starts copying one of them, and returns at once; what comes of it is a restore point here. */
+    startCopy: {
+      name: "StartCopy",
+      requestType: StartCopyRequest as typeof StartCopyRequest,
+      requestStream: false,
+      responseType: StartCopyResponse as typeof StartCopyResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Sessions, newest first. */
     listSessions: {
       name: "ListSessions",
@@ -7781,6 +8344,13 @@ export interface SessionServiceImplementation<CallContextExt = {}> {
     request: StartRepairRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<StartRepairResponse>>;
+  /** The restore points of a repository of another site, and which of them are copied here. */
+  listOrigins(
+    request: ListOriginsRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListOriginsResponse>>;
+  /** Starts copying one of them, and returns at once; what comes of it is a restore point here. */
+  startCopy(request: StartCopyRequest, context: CallContext & CallContextExt): Promise<DeepPartial<StartCopyResponse>>;
   /** Sessions, newest first. */
   listSessions(
     request: ListSessionsRequest,
@@ -7868,6 +8438,13 @@ export interface SessionServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<StartRepairRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<StartRepairResponse>;
+  /** The restore points of a repository of another site, and which of them are copied here. */
+  listOrigins(
+    request: DeepPartial<ListOriginsRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListOriginsResponse>;
+  /** Starts copying one of them, and returns at once; what comes of it is a restore point here. */
+  startCopy(request: DeepPartial<StartCopyRequest>, options?: CallOptions & CallOptionsExt): Promise<StartCopyResponse>;
   /** Sessions, newest first. */
   listSessions(
     request: DeepPartial<ListSessionsRequest>,
