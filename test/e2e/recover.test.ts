@@ -3,17 +3,15 @@
  * are packs on two nodes and the recovery key on paper. `permafrost recover` brings back every restore point.
  */
 
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { systemRandom } from "@permafrost/std";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster } from "../harness/cluster.ts";
+import { permafrost } from "../harness/command.ts";
 import { backupStream, PASSPHRASE, readStream } from "../harness/session.ts";
 
-const MAIN = fileURLToPath(new URL("../../services/cli/src/main.ts", import.meta.url));
 const NODES = [1, 2, 3];
 const MIB = 1024 * 1024;
 let cluster: Cluster;
@@ -22,23 +20,6 @@ beforeAll(async () => {
   cluster = await Cluster.start({ nodes: NODES.length, replicas: 2, writeQuorum: 2 });
 }, 60_000);
 afterAll(async () => await cluster?.close());
-
-/** The program, with the cluster's address; its exit code and what it printed. */
-async function permafrost(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const token = join(cluster.directory, "cli-token");
-  await writeFile(token, `${cluster.token}\n`, { mode: 0o600 });
-  const where = ["--address", cluster.addressOf("coordinator"), "--token-file", token];
-  const child = spawn(process.execPath, [MAIN, ...args, ...where], { stdio: ["ignore", "pipe", "pipe"] });
-  const text = { stdout: "", stderr: "" };
-  child.stdout.on("data", (data) => {
-    text.stdout += data;
-  });
-  child.stderr.on("data", (data) => {
-    text.stderr += data;
-  });
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  return { code, ...text };
-}
 
 it("packs on two of three nodes and the recovery key are enough", async () => {
   const secret = { kind: { $case: "passphrase" as const, value: PASSPHRASE } };
@@ -81,18 +62,18 @@ it("packs on two of three nodes and the recovery key are enough", async () => {
     [recoveryKey.replace(/^./, (c) => (c === "A" ? "B" : "A")), "RECOVERY_KEY_MALFORMED"],
   ] as const) {
     await writeFile(otherKeyFile, `${key}\n`);
-    const wrong = await permafrost("recover", "acme", "--recovery-key-file", otherKeyFile);
+    const wrong = await permafrost(cluster, "recover", "acme", "--recovery-key-file", otherKeyFile);
     expect([wrong.code, wrong.stderr.includes(why)]).toEqual([12, true]);
     expect(wrong.stderr).not.toMatch(/ at .*\.ts/);
   }
 
-  const { code, stdout, stderr } = await permafrost("recover", "--recovery-key-file", keyFile, "--read-data", "--json");
+  const { code, stdout, stderr } = await permafrost(cluster, "recover", "--recovery-key-file", keyFile, "--read-data", "--json");
   expect([code, stderr.includes("Damaged")]).toEqual([0, false]);
   expect(stderr).toMatch(/2 restore points in .*: 2 whole, [1-9]\d* copies made again/);
   const rows = JSON.parse(stdout) as { id: string; whole: boolean }[];
   expect(rows.map(({ id, whole }) => [id, whole]).sort()).toEqual([...bytes.keys()].map((id) => [id, true]).sort());
   for (const [id, data] of bytes) expect((await readStream(cluster, id)).equals(data)).toBe(true);
-  expect((await permafrost("recover", "acme", "--recovery-key-file", keyFile)).stdout).toMatch(
+  expect((await permafrost(cluster, "recover", "acme", "--recovery-key-file", keyFile)).stdout).toMatch(
     /2 restore points in .*: 2 whole, 0 copies made again/,
   );
 }, 120_000);

@@ -79,6 +79,8 @@ export class Cluster {
     await mkdir(join(directory, "keyring"), { mode: 0o700 });
     const tokenFile = join(directory, "token");
     const token = await ensureTokenFile(tokenFile);
+    const readTokenFile = join(directory, "read-token");
+    await ensureTokenFile(readTokenFile);
     const natsTokenFile = join(directory, "nats-token");
     const natsToken = await ensureTokenFile(natsTokenFile);
     if (options.cloudsYaml !== undefined) await writeFile(join(directory, "clouds.yaml"), options.cloudsYaml, { mode: 0o600 });
@@ -97,7 +99,9 @@ export class Cluster {
     const nodeAddresses: string[] = [];
     for (let i = 1; i <= nodes; i++) {
       const storage = options.storage === undefined ? {} : { storage: options.storage };
-      nodeAddresses.push(await add(`node-${i}`, "storage-node", { dataDirectory: join(directory, `node-${i}`), ...storage }));
+      nodeAddresses.push(
+        await add(`node-${i}`, "storage-node", { dataDirectory: join(directory, `node-${i}`), readTokenFile, ...storage }),
+      );
     }
     const cluster = new Cluster(directory, token, roles, nats, natsToken, tlsOf("client"));
     try {
@@ -129,6 +133,11 @@ export class Cluster {
 
   nodeDirectory(number: number): string {
     return join(this.directory, `node-${number}`);
+  }
+
+  /** The token that only reads the storage nodes. */
+  get readTokenFile(): string {
+    return join(this.directory, "read-token");
   }
 
   log(name: string): string {

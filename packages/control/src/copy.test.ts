@@ -9,13 +9,14 @@ import { type Bus, memoryBus } from "@permafrost/jobs";
 import type { ResourceResult, SessionRecord, StreamRoot } from "@permafrost/model";
 import { checkStream, initRepository, type ListingEntry, type Repository, readListing, saveSecret } from "@permafrost/repository";
 import { CodedError, fromHex, systemClock, systemRandom, toHex } from "@permafrost/std";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { type Pieces, PruneWorld } from "../testing/prune-world.ts";
 import { ended } from "../testing/two-volumes.ts";
 import { Coordinator } from "./coordinator.ts";
 import { copyOrigins, startCopy } from "./copies.ts";
 import { SessionStore } from "./session-store.ts";
 import { Sites } from "./sites.ts";
+import { TASK_TABLE } from "./task-entry.ts";
 
 const BLOCK = 65_536;
 const NEAR_KEY = { kind: "key", value: Buffer.alloc(32, 7).toString("base64") } as const;
@@ -34,10 +35,12 @@ let folder: string;
 let asked: string[];
 /** Ids that the near site has lost. */
 let lost: Set<string>;
+/** Awaited before the near site answers. */
+let gate: Promise<unknown>;
 
 beforeEach(async () => {
   near = await PruneWorld.make();
-  [asked, lost] = [[], new Set()];
+  [asked, lost, gate] = [[], new Set(), Promise.resolve()];
   folder = await mkdtemp(join(tmpdir(), "copy-"));
   farStore = memoryBlockStore();
   farRepository = (await initRepository(farStore, { name: "far", secret: FAR_KEY })).repository;
@@ -45,11 +48,7 @@ beforeEach(async () => {
   await saveSecret(join(folder, "paris"), "world", NEAR_KEY);
   bus = memoryBus({ clock: systemClock });
   stop = new AbortController();
-  far = await Coordinator.open({
-    ...{ name: "far", bus, store: farStore, keyring: join(folder, "far"), clock: systemClock, random: systemRandom },
-    sites: new Sites({ paris: { open: async () => readOnlyStore(watched(near.store)), keyring: join(folder, "paris") } }),
-  });
-  leading = far.run(stop.signal);
+  await lead();
 });
 afterEach(async () => {
   stop.abort(new CodedError("STOPPING", "the test ends"));
@@ -58,12 +57,21 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+async function lead(): Promise<void> {
+  far = await Coordinator.open({
+    ...{ name: "far", bus, store: farStore, keyring: join(folder, "far"), clock: systemClock, random: systemRandom },
+    sites: new Sites({ paris: { open: async () => readOnlyStore(watched(near.store)), keyring: join(folder, "paris") } }),
+  });
+  leading = far.run(stop.signal);
+}
+
 function watched(store: BlockStore): BlockStore {
   return new Proxy(store, {
     get(target, name, receiver) {
       if (name !== "get") return Reflect.get(target, name, receiver);
       return async (repositoryId: string, ids: Uint8Array[]) => {
         asked.push(...ids.map(toHex));
+        await gate;
         const found = await target.get(repositoryId, ids);
         return found.map((block, at) => (lost.has(toHex(ids[at] as Uint8Array)) ? undefined : block));
       };
@@ -190,4 +198,47 @@ it("ends as failed when its origin was forgotten meanwhile, and is no restore po
   const record = await ended(far, copyId);
   expect(record).toMatchObject({ state: "failed", failure: { code: "SESSION_UNKNOWN" } });
   expect(fromHex(record.origin?.repositoryId ?? "")).toHaveLength(16);
+});
+
+/** A copy that the near site does not answer; its leader is gone, and this function leads anew. */
+async function leaveOneRunning(): Promise<{ readonly id: string; readonly again: () => Promise<void> }> {
+  await near.backup("disk", [1, 2, 3], [9]);
+  const open = Promise.withResolvers<void>();
+  gate = open.promise;
+  asked.length = 0;
+  // Starting reads records alone; the first blocks are asked for by the session.
+  const { id } = await startCopy(far, ROUTE, "latest");
+  await vi.waitFor(() => expect(asked.length).toBeGreaterThan(0));
+  stop.abort(new CodedError("STOPPING", "the leader dies"));
+  open.resolve();
+  await leading;
+  expect((await new SessionStore(farRepository).get(id))?.state).toBe("running");
+  return {
+    id,
+    again: async () => {
+      stop = new AbortController();
+      await lead();
+    },
+  };
+}
+
+it("is taken over by the next leader, from its beginning", async () => {
+  const { id, again } = await leaveOneRunning();
+  await again();
+  const record = await ended(far, id);
+  expect(record.state).toBe("succeeded");
+  await expectCopy(record, [1, 2, 3], [9]);
+});
+
+it("is lost with the bus like any session, and nobody sweeps the cloud of its source", async () => {
+  const { id, again } = await leaveOneRunning();
+  const store = new SessionStore(farRepository, "test");
+  const record = (await store.get(id)) as SessionRecord;
+  await store.save({ ...record, source: { input: "tenant", cloud: "of-the-near-site", projectId: "p1" } });
+  await bus.close();
+  bus = memoryBus({ clock: systemClock });
+  await again();
+  expect(await ended(far, id)).toMatchObject({ state: "failed", failure: { code: "SESSION_LOST" } });
+  expect(await (await bus.table(TASK_TABLE)).list("")).toEqual([]);
+  expect((await copy("latest")).state).toBe("succeeded");
 });
