@@ -94,7 +94,7 @@ const read = async (repository: Repository, root: StreamRoot) =>
 /** Reads it all with the far site's key and store alone. */
 async function expectCopy(record: SessionRecord, pieces: Pieces, listed: Pieces): Promise<void> {
   const [result] = await resultsOf(farRepository, record);
-  const { data, listing } = result?.streams as { data: StreamRoot; listing: StreamRoot };
+  const { data, listing } = (result as ResourceResult).streams as { data: StreamRoot; listing: StreamRoot };
   expect((await read(farRepository, data)).equals(bytes(pieces))).toBe(true);
   const entries = await Array.fromAsync(readListing<ListingEntry>(farRepository.reader(), listing));
   expect(entries.map(({ name }) => name)).toEqual(["object"]);
