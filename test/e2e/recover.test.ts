@@ -46,6 +46,17 @@ it("packs on two of three nodes and the recovery key are enough", async () => {
   for (const n of NODES) await rm(join(cluster.nodeDirectory(n), "index"), { recursive: true });
   await rm(cluster.nodeDirectory(2), { recursive: true });
 
+  // Before any node is back, and with fewer nodes than copies are to be kept.
+  await cluster.startRole("coordinator");
+  const away = await permafrost(cluster, "recover", "--recovery-key-file", keyFile);
+  expect([away.code, away.stderr]).toEqual([1, expect.stringContaining("NODES_UNAVAILABLE")]);
+  await cluster.kill("coordinator");
+  const configuration = cluster.configOf("coordinator");
+  const before = readFileSync(configuration, "utf8");
+  await cluster.reconfigure("coordinator", { nodes: [{ address: cluster.addressOf("node-1"), id: "0".repeat(32) }] });
+  await expect(cluster.startRole("coordinator")).rejects.toThrow(/2 replicas with a quorum of 2 do not fit 1 nodes/);
+  await writeFile(configuration, before);
+
   for (const n of NODES) await cluster.startRole(`node-${n}`);
   const nodes = NODES.map((n) => ({
     address: cluster.addressOf(`node-${n}`),
