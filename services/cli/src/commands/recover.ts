@@ -34,6 +34,9 @@ the packs, a new NATS server, and a coordinator and workers whose configuration 
 with the recovery key (or passphrase or key file), repairs it, and checks every restore point. It changes no restore point, and can be repeated.
 A recovery key opens one repository alone: run it once for each key.
 
+It knows of the restore points whose records are left. If as many storage nodes are gone as copies were kept, the records of some may be gone with
+them: these are then not in its list, and it cannot say so.
+
 Examples:
   permafrost recover --recovery-key-file recovery-key
   permafrost recover production --recovery-key-file recovery-key
