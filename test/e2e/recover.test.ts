@@ -4,7 +4,6 @@
  */
 
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -48,13 +47,7 @@ it("packs on two of three nodes and the recovery key are enough", async () => {
   const bytes = new Map<string, Buffer>();
   for (const name of ["one", "two"]) {
     const data = Buffer.from(systemRandom.bytes(5 * MIB));
-    const { id } = await backupStream(
-      cluster,
-      name,
-      (async function* () {
-        yield data;
-      })(),
-    );
+    const { id } = await backupStream(cluster, name, [data]);
     bytes.set(id, data);
   }
 
@@ -65,14 +58,7 @@ it("packs on two of three nodes and the recovery key are enough", async () => {
   await rm(cluster.nodeDirectory(2), { recursive: true });
 
   for (const n of NODES) await cluster.startRole(`node-${n}`);
-  const nodes = NODES.map((n) => ({
-    address: cluster.addressOf(`node-${n}`),
-    id: (JSON.parse(readFileSync(join(cluster.nodeDirectory(n), "node.json"), "utf8")) as { nodeId: string }).nodeId,
-  }));
-  for (const role of ["coordinator", "worker-1"]) {
-    await cluster.reconfigure(role, { nodes });
-    await cluster.startRole(role);
-  }
+  await cluster.startWithNodes("coordinator", "worker-1");
 
   await writeFile(join(cluster.directory, "other-key"), `${recoveryKey.replace(/^./, (c) => (c === "A" ? "B" : "A"))}\n`);
   const wrong = await permafrost("recover", "acme", "--recovery-key-file", join(cluster.directory, "other-key"));

@@ -94,10 +94,9 @@ export class Cluster {
       roles.set(name, { kind, config: file, address, child: undefined });
       return address;
     };
-    const nodeAddresses: string[] = [];
     for (let i = 1; i <= nodes; i++) {
       const storage = options.storage === undefined ? {} : { storage: options.storage };
-      nodeAddresses.push(await add(`node-${i}`, "storage-node", { dataDirectory: join(directory, `node-${i}`), ...storage }));
+      await add(`node-${i}`, "storage-node", { dataDirectory: join(directory, `node-${i}`), ...storage });
     }
     const cluster = new Cluster(directory, token, roles, nats, natsToken, tlsOf("client"));
     try {
@@ -105,7 +104,7 @@ export class Cluster {
       const shared = {
         nats: { servers: [nats.url], tokenFile: natsTokenFile },
         // With their ids, so that a coordinator or worker starts also while a node is down.
-        nodes: nodeAddresses.map((address, i) => ({ address, id: nodeId(join(directory, `node-${i + 1}`)) })),
+        nodes: cluster.nodes,
         replication: { replicas, writeQuorum },
         keyring: join(directory, "keyring"),
       };
@@ -125,6 +124,12 @@ export class Cluster {
 
   addressOf(name: string): string {
     return this.#roles.get(name)?.address ?? "127.0.0.1:1";
+  }
+
+  /** Address and id of each storage node, as it is now. */
+  get nodes(): readonly { readonly address: string; readonly id: string }[] {
+    const names = [...this.#roles].filter(([, { kind }]) => kind === "storage-node").map(([name]) => name);
+    return names.map((name) => ({ address: this.addressOf(name), id: nodeId(join(this.directory, name)) }));
   }
 
   nodeDirectory(number: number): string {
@@ -182,6 +187,14 @@ export class Cluster {
   async reconfigure(name: string, settings: object): Promise<void> {
     const file = this.#role(name).config;
     await writeFile(file, stringify({ ...(parse(readFileSync(file, "utf8")) as object), ...settings }));
+  }
+
+  /** Tells these roles of the storage nodes as they are now, and starts them: what an operator does when a node was replaced. */
+  async startWithNodes(...names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      await this.reconfigure(name, { nodes: this.nodes });
+      await this.startRole(name);
+    }
   }
 
   /** Stops the bus, deletes all it stored, and starts it empty on the same port. */

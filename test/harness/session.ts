@@ -67,19 +67,28 @@ export async function resources(cluster: Cluster, sessionId: string): Promise<co
   return all;
 }
 
+/** What a client sends of a stream. */
+export async function* uploadSteps(
+  sessionId: string,
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncIterable<control.UploadRequest> {
+  yield { step: { $case: "open", value: { sessionId } } };
+  yield { step: { $case: "entry", value: { path: "", type: "file", mode: 0, size: 0n, linkTarget: "" } } };
+  for await (const data of bytes) yield { step: { $case: "data", value: data } };
+}
+
 /** Backs up one stream through InputService. */
-export async function backupStream(cluster: Cluster, name: string, bytes: AsyncIterable<Uint8Array>): Promise<control.Session> {
+export async function backupStream(
+  cluster: Cluster,
+  name: string,
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<control.Session> {
   const input = await cluster.input();
   const { sessionId } = await cluster.control.sessions.startBackup({
     repository: "acme",
     input: { $case: "stream", value: { name } },
   });
-  async function* steps(): AsyncIterable<control.UploadRequest> {
-    yield { step: { $case: "open", value: { sessionId } } };
-    yield { step: { $case: "entry", value: { path: "", type: "file", mode: 0, size: 0n, linkTarget: "" } } };
-    for await (const data of bytes) yield { step: { $case: "data", value: data } };
-  }
-  await input.upload(steps());
+  await input.upload(uploadSteps(sessionId, bytes));
   return await ended(cluster, sessionId);
 }
 

@@ -6,6 +6,7 @@ import { bucketError, type MemoryBucket, memoryBucket, noAnswer, type ObjectBuck
 import { CodedError, fromUtf8, utf8 } from "@permafrost/std";
 import { numbers } from "@permafrost/std/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { bodiesOf, suiteNode } from "../testing/suite-node.ts";
 import type { StorageEngine } from "./engine.ts";
 import { openStorage, type StorageOptions } from "./open-storage.ts";
 
@@ -37,32 +38,16 @@ async function expectAll(store: StorageEngine): Promise<void> {
   for await (const finding of store.scrub()) expect(finding).toBeUndefined();
 }
 
-/** Flips a bit in the body behind every header that names the block. */
+/** Flips a bit of the body, wherever the bucket has the block. */
 function damage(bucket: MemoryBucket, id: Uint8Array): void {
-  for (const bytes of bucket.objects.values()) {
-    for (let at = bytes.indexOf(id); at >= 0; at = bytes.indexOf(id, at + 1)) {
-      if (bytes.toString("latin1", at - 32, at - 28) === "PFR1") bytes[at + 96] = (bytes[at + 96] ?? 0) ^ 1;
-    }
-  }
+  for (const bytes of bucket.objects.values()) for (const at of bodiesOf(bytes, id)) bytes[at] = (bytes[at] ?? 0) ^ 1;
 }
 
 blockStoreSuite(
   "one node on an object store",
-  async () => {
-    const directory = await mkdtemp(join(tmpdir(), "permafrost-gateway-"));
+  () => {
     const bucket = memoryBucket();
-    const options = { directory, commitWindowMs: 0, keepFreeBytes: 0, objects: { bucket } };
-    let store = await openStorage(options);
-    return {
-      store,
-      async reopen() {
-        await store.close();
-        store = await openStorage(options);
-        return store;
-      },
-      damage: async (_, id) => damage(bucket, id),
-      close: () => rm(directory, { recursive: true }),
-    };
+    return suiteNode({ objects: { bucket } }, (id) => damage(bucket, id));
   },
   { reopens: true, damages: true },
 );

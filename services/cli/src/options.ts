@@ -66,24 +66,6 @@ export function withRepository(command: Command): Command {
   return command.option("--repository <name>", "name or id of the repository (PERMAFROST_REPOSITORY)");
 }
 
-/** Of a backup that an administrator makes. */
-export function temporaryProjectOption(): Option {
-  return new Option(
-    "--temporary-project <project>",
-    "as an administrator, make the temporary snapshots, volumes and images in this project: name or id; they use its quota",
-  );
-}
-
-export function maxWindowOption(): Option {
-  return new Option("--max-window <time>", "say so if the volumes were frozen further apart than this, such as 30s").argParser(
-    durationMs,
-  );
-}
-
-export function beyondWindowOption(): Option {
-  return new Option("--beyond-window <action>", "what then: warn (the default) or fail").choices(["warn", "fail"]);
-}
-
 /** Selectors, as `backup` and `restore` have them. */
 export function withSelection(command: Command, include = "only these"): Command {
   return command

@@ -145,7 +145,7 @@ function pruneText(report: PruneReport, dryRun: boolean): string {
   ].join(", ");
 }
 
-/** `1.2 M blocks looked at, 300 copies made (18 MiB), 4 copies of records made`. */
+/** `5000 blocks looked at, 300 copies made (18 MiB), 4 of records`. */
 function repairText({ blocks, copies, copiedBytes, recordCopies, lostBlocks, shortBlocks }: RepairReport): string {
   return [
     `${countText(Number(blocks), "block")} looked at`,

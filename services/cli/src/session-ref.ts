@@ -61,3 +61,8 @@ export async function* eachSession(cluster: Cluster, repository: string): AsyncG
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
 }
+
+/** A backup that can be restored from. */
+export function isRestorePoint({ kind, state }: Pick<Session, "kind" | "state">): boolean {
+  return kind === "backup" && (state === "succeeded" || state === "partial");
+}

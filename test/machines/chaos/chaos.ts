@@ -8,10 +8,10 @@
 import { createHash } from "node:crypto";
 import { numbers } from "@permafrost/std/testing";
 import { Cluster } from "../../harness/cluster.ts";
-import { backupTenant, initRepository, restoreTenant } from "../../harness/session.ts";
+import { backupTenant, initRepository, readStream, restoreTenant } from "../../harness/session.ts";
 import { differences, noise, type SmallTenant, smallTenant, temporariesLeft } from "../../harness/tenant.ts";
 import { type Faults, strike } from "./faults.ts";
-import { endOf, patiently, readStream, sendStream } from "./sessions.ts";
+import { endOf, patiently, sendStream } from "./sessions.ts";
 
 export interface ChaosOptions {
   readonly kills: number;

@@ -3,8 +3,10 @@
 import type { control } from "@permafrost/rpc";
 import { CodedError, systemClock } from "@permafrost/std";
 import type { Cluster } from "../../harness/cluster.ts";
+import { uploadSteps } from "../../harness/session.ts";
 
 const POLL_MS = 200;
+const CHUNK_BYTES = 100_000;
 
 /** Asks until it is answered; throws what is no matter of time, and after `timeoutMs` the last reason. */
 export async function patiently<T>(ask: () => Promise<T>, timeoutMs: number): Promise<T> {
@@ -37,22 +39,13 @@ export async function sendStream(cluster: Cluster, name: string, bytes: Buffer):
   const request = { repository: "acme", input: { $case: "stream" as const, value: { name } } };
   const started = await cluster.control.sessions.startBackup(request).catch(() => undefined);
   if (started === undefined) return undefined;
-  async function* steps(): AsyncIterable<control.UploadRequest> {
-    yield { step: { $case: "open", value: { sessionId: started?.sessionId ?? "" } } };
-    yield { step: { $case: "entry", value: { path: "", type: "file", mode: 0, size: 0n, linkTarget: "" } } };
-    for (let at = 0; at < bytes.length; at += 100_000) yield { step: { $case: "data", value: bytes.subarray(at, at + 100_000) } };
-  }
   const input = await cluster.input();
   // Whoever loses its worker cancels, as the command does.
   const cancel = () => cluster.control.sessions.cancelSession({ sessionId: started.sessionId }).catch(() => undefined);
-  await input.upload(steps()).catch(cancel);
+  await input.upload(uploadSteps(started.sessionId, chunksOf(bytes))).catch(cancel);
   return started.sessionId;
 }
 
-export async function readStream(cluster: Cluster, sessionId: string): Promise<Buffer> {
-  const input = await cluster.input();
-  const parts: Uint8Array[] = [];
-  for await (const { step } of input.download({ repository: "acme", sessionId, type: "input.stream", resource: "" }))
-    if (step?.$case === "data") parts.push(Buffer.from(step.value));
-  return Buffer.concat(parts);
+function* chunksOf(bytes: Buffer): Iterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES);
 }

@@ -6,7 +6,6 @@
 import { CodedError, mapPool } from "@permafrost/std";
 import type { Command } from "commander";
 import type { Cluster, Resource, StartBackupRequest } from "../api.ts";
-import { resolveCloud } from "../cloud.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
 import { type Followed, followSession, getSession } from "../follow.ts";
@@ -15,21 +14,16 @@ import { endWithSession, printSessionId, saySessionProblems, summaryLine } from 
 import { listValue, printable } from "../output/render.ts";
 import { failureText, GROUP_COLUMNS, type GroupProject, SESSION_COLUMNS } from "../output/rows.ts";
 import type { Run } from "../run-context.ts";
+import { commonOf, type SourceFlags } from "./backup-source.ts";
 
-export interface GroupFlags {
+export interface GroupFlags extends SourceFlags {
   readonly allProjects?: boolean;
   readonly domain?: string;
   readonly tag?: readonly string[];
   readonly projectName?: readonly string[];
   readonly excludeProject?: readonly string[];
   readonly atOnce?: number;
-  readonly osCloud?: string;
-  readonly include?: readonly string[];
-  readonly exclude?: readonly string[];
   readonly detach?: boolean;
-  readonly temporaryProject?: string;
-  readonly maxWindow?: number;
-  readonly beyondWindow?: "warn" | "fail";
 }
 
 const GROUP_OPTIONS = ["domain", "tag", "projectName", "excludeProject", "atOnce"] as const;
@@ -79,23 +73,14 @@ export function allProjectsOf(run: Run, flags: GroupFlags): Extract<StartBackupR
   return {
     $case: "allProjects",
     value: {
-      cloud: resolveCloud(flags.osCloud, "--os-cloud", run.context),
+      ...commonOf(run, flags),
       domain: flags.domain ?? "",
       tags: [...(flags.tag ?? [])],
       include: [...(flags.projectName ?? [])],
       exclude: [...(flags.excludeProject ?? [])],
-      selection: { include: [...(flags.include ?? [])], exclude: [...(flags.exclude ?? [])] },
       atOnce: flags.atOnce ?? 0,
-      temporaryProject: flags.temporaryProject ?? "",
-      ...windowOf(flags),
     },
   };
-}
-
-/** How far apart volumes may be frozen. Throws USAGE. */
-export function windowOf({ maxWindow, beyondWindow }: Pick<GroupFlags, "maxWindow" | "beyondWindow">) {
-  if (maxWindow === undefined && beyondWindow !== undefined) throw usageError("--beyond-window goes with --max-window");
-  return { maxWindowMs: BigInt(maxWindow ?? 0), failBeyondWindow: beyondWindow === "fail" };
 }
 
 async function reportGroup(run: Run, cluster: Cluster, followed: Followed): Promise<ExitCode> {

@@ -4,33 +4,24 @@ import { resolve } from "node:path";
 import { CodedError } from "@permafrost/std";
 import { type Command, Option } from "commander";
 import type { Cluster, StartBackupRequest, UploadRequest } from "../api.ts";
-import { resolveCloud, resolveProject } from "../cloud.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
 import { cancelSession, type Followed, followSession } from "../follow.ts";
 import { streamSteps, treeSteps } from "../input/steps.ts";
 import { type WalkProblem, walkTree } from "../input/walk.ts";
-import {
-  beyondWindowOption,
-  maxWindowOption,
-  temporaryProjectOption,
-  withConnection,
-  withOutput,
-  withRepository,
-  withSelection,
-} from "../options.ts";
+import { withConnection, withOutput, withRepository, withSelection } from "../options.ts";
 import { printSessionId, reportOutcome } from "../outcome.ts";
 import { printable } from "../output/render.ts";
 import { GROUP_COLUMNS, RESOURCE_COLUMNS } from "../output/rows.ts";
 import type { Run } from "../run-context.ts";
-import { backupGroup, checkGroupFlags, type GroupFlags, windowOf, withGroup } from "./backup-group.ts";
+import { backupGroup, checkGroupFlags, type GroupFlags, withGroup } from "./backup-group.ts";
+import { tenantOf, withSource } from "./backup-source.ts";
 import type { Bind } from "./command.ts";
 
 interface BackupFlags extends GroupFlags {
   readonly repository?: string;
   readonly input: "tenant" | "stream" | "fs";
   readonly name?: string;
-  readonly osProject?: string;
 }
 
 export function addBackupCommand(program: Command, bind: Bind): void {
@@ -48,13 +39,10 @@ Examples:
   mysqldump --all-databases | permafrost backup --repository production --input stream --name mysql
   permafrost backup --repository production --input fs /etc`,
     );
-  withRepository(backup)
-    .addOption(new Option("--input <kind>", "what to back up").choices(["tenant", "stream", "fs"]).default("tenant"))
-    .option("--os-cloud <cloud>", "cloud in the workers' clouds.yaml (OS_CLOUD, or `envvars` when OS_AUTH_URL is set)")
-    .option("--os-project <project>", "name or id of the project (OS_PROJECT_NAME; default: that of the credentials)")
-    .addOption(temporaryProjectOption())
-    .addOption(maxWindowOption())
-    .addOption(beyondWindowOption())
+  withRepository(backup).addOption(
+    new Option("--input <kind>", "what to back up").choices(["tenant", "stream", "fs"]).default("tenant"),
+  );
+  withSource(backup)
     .option("--name <name>", "name of the stream or tree; the next backup of this name is compared with it")
     .option("--detach", "print the session's id and leave it to the cluster");
   withSelection(backup);
@@ -87,16 +75,7 @@ function checkFlags(flags: BackupFlags, path: string | undefined): void {
 }
 
 async function backupTenant(run: Run, repository: string, flags: BackupFlags): Promise<ExitCode> {
-  const cloud = resolveCloud(flags.osCloud, "--os-cloud", run.context);
-  const project = resolveProject(flags.osProject, run.context);
-  const selection = { include: [...(flags.include ?? [])], exclude: [...(flags.exclude ?? [])] };
-  const request: StartBackupRequest = {
-    repository,
-    input: {
-      $case: "tenant",
-      value: { cloud, project, selection, temporaryProject: flags.temporaryProject ?? "", ...windowOf(flags) },
-    },
-  };
+  const request: StartBackupRequest = { repository, input: tenantOf(run, flags) };
   const cluster = await run.cluster();
   const { sessionId } = await cluster.sessions.startBackup(request, { signal: run.interrupts.signal });
   if (flags.detach) return printSessionId(run, sessionId);

@@ -14,7 +14,7 @@ import { withConnection, withOutput, withRepository } from "../options.ts";
 import type { Column } from "../output/column.ts";
 import { SESSION_COLUMNS } from "../output/rows.ts";
 import type { Run } from "../run-context.ts";
-import { eachSession } from "../session-ref.ts";
+import { eachSession, isRestorePoint } from "../session-ref.ts";
 import type { Bind } from "./command.ts";
 import { type KeepFlags, policyOf, withKeep } from "./keep-flags.ts";
 import { type PruneFlags, pruneAndReport, withPrune } from "./prune.ts";
@@ -100,8 +100,7 @@ async function byPolicy(run: Run, policy: RetentionPolicy, flags: Flags): Promis
   const repository = run.repository(flags.repository);
   const cluster = await run.cluster();
   const points: Session[] = [];
-  for await (const session of eachSession(cluster, repository))
-    if (session.kind === "backup" && ["succeeded", "partial"].includes(session.state)) points.push(session);
+  for await (const session of eachSession(cluster, repository)) if (isRestorePoint(session)) points.push(session);
   const judged = judge(points, policy, timeZone, run.context.clock.now());
   const ids = judged.filter(({ reasons }) => reasons.length === 0).map(({ session }) => session.id);
   if (flags.dryRun !== true && ids.length > 0) {

@@ -2,21 +2,13 @@
 
 import type { Command } from "commander";
 import type { Policy } from "../api.ts";
-import { resolveCloud, resolveProject } from "../cloud.ts";
 import { EXIT } from "../exit-codes.ts";
 import { usageError } from "../failure.ts";
-import {
-  beyondWindowOption,
-  maxWindowOption,
-  temporaryProjectOption,
-  withConnection,
-  withOutput,
-  withRepository,
-  withSelection,
-} from "../options.ts";
+import { withConnection, withOutput, withRepository, withSelection } from "../options.ts";
 import { POLICY_COLUMNS } from "../output/policy-rows.ts";
 import type { Run } from "../run-context.ts";
-import { allProjectsOf, checkGroupFlags, type GroupFlags, windowOf, withGroup } from "./backup-group.ts";
+import { allProjectsOf, checkGroupFlags, type GroupFlags, withGroup } from "./backup-group.ts";
+import { tenantOf, withSource } from "./backup-source.ts";
 import type { Bind } from "./command.ts";
 import { type KeepFlags, policyOf, withKeep } from "./keep-flags.ts";
 import { GRACE_MS, type PruneFlags, withGrace } from "./prune.ts";
@@ -25,7 +17,6 @@ interface Flags extends GroupFlags, KeepFlags, Pick<PruneFlags, "grace"> {
   readonly repository?: string;
   readonly schedule?: string;
   readonly timezone?: string;
-  readonly osProject?: string;
   readonly prune?: boolean;
 }
 
@@ -82,12 +73,8 @@ function addSet(policy: Command, bind: Bind): void {
   withRepository(set)
     .requiredOption("--schedule <cron>", "minute, hour, day of month, month, day of week, such as '30 2 * * *'")
     .option("--timezone <name>", "in which the schedule and the days of --keep are meant (default: this machine's)")
-    .option("--os-cloud <cloud>", "cloud in the workers' clouds.yaml (OS_CLOUD, or `envvars` when OS_AUTH_URL is set)")
-    .option("--os-project <project>", "name or id of the project (OS_PROJECT_NAME; default: that of the credentials)")
-    .addOption(temporaryProjectOption())
-    .addOption(maxWindowOption())
-    .addOption(beyondWindowOption())
     .option("--prune", "prune the repository after something was forgotten");
+  withSource(set);
   withGrace(set);
   withSelection(set);
   withKeep(set);
@@ -126,18 +113,4 @@ Examples:
     if (made !== undefined) await run.printRecord(made, columns);
     return EXIT.ok;
   });
-}
-
-function tenantOf(run: Run, flags: Flags): Policy["backup"] {
-  const { osCloud, osProject, temporaryProject = "", include = [], exclude = [] } = flags;
-  return {
-    $case: "tenant",
-    value: {
-      cloud: resolveCloud(osCloud, "--os-cloud", run.context),
-      project: resolveProject(osProject, run.context),
-      selection: { include: [...include], exclude: [...exclude] },
-      temporaryProject,
-      ...windowOf(flags),
-    },
-  };
 }

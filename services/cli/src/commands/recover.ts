@@ -8,7 +8,6 @@ import type { Command } from "commander";
 import { formatDuration } from "../amounts.ts";
 import type { Cluster, Resource, Session } from "../api.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
-import { usageError } from "../failure.ts";
 import { followSession } from "../follow.ts";
 import { withConnection, withOutput, withSecret } from "../options.ts";
 import { countText } from "../outcome.ts";
@@ -16,9 +15,9 @@ import { printable } from "../output/render.ts";
 import { failureText, RECOVERED_COLUMNS, type RecoveredPoint } from "../output/rows.ts";
 import type { Run } from "../run-context.ts";
 import { readSecret, type SecretFlags } from "../secret.ts";
+import { eachSession, isRestorePoint } from "../session-ref.ts";
 import type { Bind } from "./command.ts";
-
-const PAGE_SIZE = 1000;
+import { repositoryName } from "./repository.ts";
 
 export function addRecoverCommand(program: Command, bind: Bind): void {
   const recover = program
@@ -40,8 +39,7 @@ Examples:
   withSecret(recover).option("--recovery-key-file <file>", "file with the recovery key");
   bind(withOutput(withConnection(recover)), RECOVERED_COLUMNS, async (run, [name], command) => {
     const flags = command.opts<SecretFlags & { readData?: boolean }>();
-    const repository = name ?? run.context.env.PERMAFROST_REPOSITORY;
-    if (!repository) throw usageError("No name for the repository", "`permafrost recover NAME`");
+    const repository = repositoryName(run, name, "`permafrost recover NAME`");
     const secret = await readSecret(flags, run.context, false);
     const startedMs = run.context.clock.monotonic();
     const cluster = await run.cluster();
@@ -49,7 +47,7 @@ Examples:
     await run.note("The repository is open; repairing it");
     const repaired = await finished(run, cluster, (await cluster.sessions.startRepair({ repository })).sessionId);
     await run.note("Checking every restore point");
-    const points = (await sessionsOf(cluster, repository)).filter(isRestorePoint);
+    const points = (await Array.fromAsync(eachSession(cluster, repository))).filter(isRestorePoint);
     const checked =
       points.length === 0
         ? undefined
@@ -70,20 +68,6 @@ async function finished(run: Run, cluster: Cluster, sessionId: string) {
   const isAnswer = state === "succeeded" || failure === undefined || failure.code === "REPAIR_INCOMPLETE";
   if (!isAnswer) throw new CodedError(failure.code, failure.message, { hint: failure.hint });
   return followed;
-}
-
-async function sessionsOf(cluster: Cluster, repository: string): Promise<Session[]> {
-  const all: Session[] = [];
-  for (let pageToken = ""; ; ) {
-    const page = await cluster.sessions.listSessions({ repository, pageSize: PAGE_SIZE, pageToken });
-    all.push(...page.sessions);
-    if (page.nextPageToken === "") return all;
-    pageToken = page.nextPageToken;
-  }
-}
-
-function isRestorePoint({ kind, state }: Session): boolean {
-  return kind === "backup" && (state === "succeeded" || state === "partial");
 }
 
 /** The check's rows are named after the restore point that they are of. */

@@ -65,8 +65,9 @@ Examples:
   });
 }
 
-function repositoryName(run: Run, name: string | undefined): string {
+/** The one named, or that of the environment. Throws USAGE with the hint. */
+export function repositoryName(run: Run, name: string | undefined, hint = "`permafrost repository init NAME`"): string {
   const found = name ?? run.context.env.PERMAFROST_REPOSITORY;
-  if (!found) throw usageError("No name for the repository", "`permafrost repository init NAME`");
+  if (!found) throw usageError("No name for the repository", hint);
   return found;
 }
