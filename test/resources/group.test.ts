@@ -81,6 +81,17 @@ describe("a session group", () => {
     expect(foreignRoles()).toEqual([]);
   });
 
+  it("holds each to the window that it was given", async () => {
+    fake.seed.volume({ project: "acme", name: "disk", size: 1 });
+    // However fast: no window is less than nothing.
+    const maxWindow = { ms: -1, action: "fail" as const };
+    const disks = { include: ["cinder.volume"], exclude: [] };
+    const { record } = await cluster.run({ ...group, selection: disks, maxWindow, projects: { ...everyone, include: ["acme"] } });
+    expect((await children(record.id)).map(({ state, failure }) => [state, failure?.code])).toEqual([
+      ["failed", "WINDOW_EXCEEDED"],
+    ]);
+  });
+
   it("restores one of them with the administrator's token in its project", async () => {
     const { record } = await cluster.run({ ...group, projects: { ...everyone, include: ["acme"] } });
     const [session] = await children(record.id);

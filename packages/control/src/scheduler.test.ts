@@ -205,6 +205,7 @@ describe("policies", () => {
         selection: { include: [], exclude: [] },
         projects: { tags: [], include: [], exclude: [] },
         atOnce: 3,
+        maxWindow: { ms: 30_000, action: "fail" },
       },
     });
     const { start } = parts;
@@ -217,7 +218,8 @@ describe("policies", () => {
     };
     nowMs = at("11-01T03:00:00");
     await tick();
-    expect(started).toMatchObject([{ kind: "group", target: { cloud: "admin" }, atOnce: 3 }]);
+    const asked = { target: { cloud: "admin" }, atOnce: 3, maxWindow: { ms: 30_000, action: "fail" } };
+    expect(started).toMatchObject([{ kind: "group", ...asked }]);
     expect(events.join()).toContain("Policy broken of r: not now");
   });
 

@@ -92,9 +92,8 @@ async function occur(
     parts.onEvent(`Policy ${name} is due, and its last session still runs: left out`, running.id);
     return { dueAt, isTidied: true };
   }
-  const { target, selection, projects, atOnce = PROJECTS_AT_ONCE, maxWindow } = backup;
-  const window = maxWindow === undefined ? {} : { maxWindow };
-  const common = { input: "tenant" as const, target, selection, ...window, policy: { name, dueAt } };
+  const { projects, atOnce = PROJECTS_AT_ONCE, ...asked } = backup;
+  const common = { input: "tenant" as const, ...asked, policy: { name, dueAt } };
   const { id } = await parts.start(
     repository.id,
     projects === undefined ? { kind: "backup", ...common } : { kind: "group", ...common, projects, atOnce },

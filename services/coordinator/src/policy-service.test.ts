@@ -27,7 +27,7 @@ afterEach(async () => await rm(keyring, { recursive: true }));
 const selection = { include: ["cinder.volume"], exclude: ["name=tmp*"] };
 const tenant = {
   $case: "tenant" as const,
-  value: { cloud: "lab", project: "p", selection, temporaryProject: "ops", maxWindowMs: 0n, failBeyondWindow: false },
+  value: { cloud: "lab", project: "p", selection, temporaryProject: "ops", maxWindowMs: 90_000n, failBeyondWindow: false },
 };
 const all = {
   $case: "allProjects" as const,
